@@ -1,0 +1,106 @@
+// xtensor made safe under C++20, and as_xtensor: a view of given rank on memory of ours. Include
+// this instead of xtensor's own headers. xtensor takes a dynamic shape for a fixed rank of 4 when
+// the compiler matches template template arguments as C++17 asks (g++ from -std=c++20 on, clang
+// from 19): full reductions, eval, tile and pad on xarray then write out of bounds. The two
+// specialisations below are what it lacks; they refuse to compile where xtensor has gone the wrong
+// way already. Not repaired: y = e / sum(e, axes, keep_dims) is wrong in every version. Assign the
+// sum to an xt::xtensor<T, N> first, or add xt::immediate. And never `auto` for an expression: it
+// dangles.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "gov/core/checked.hpp"
+#include "gov/core/error.hpp"
+
+#if __has_include(<xtensor/xexpression_traits.hpp>)
+#include <xtensor/xexpression_traits.hpp>
+#include <xtensor/xstorage.hpp>
+#else
+#include <xtensor/containers/xstorage.hpp>
+#include <xtensor/core/xexpression_traits.hpp>
+#endif
+
+namespace xt::detail {
+
+template <>
+struct xtype_for_shape<svector<std::size_t, 4, std::allocator<std::size_t>, true>> {
+  template <class T, layout_type L>
+  using type = xarray<T, L>;
+};
+template <>
+struct xtype_for_shape<svector<std::ptrdiff_t, 4, std::allocator<std::ptrdiff_t>, true>> {
+  template <class T, layout_type L>
+  using type = xarray<T, L>;
+};
+
+}  // namespace xt::detail
+
+#if __has_include(<xtensor/xadapt.hpp>)
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xarray.hpp>
+#include <xtensor/xbuilder.hpp>
+#include <xtensor/xmath.hpp>
+#include <xtensor/xtensor.hpp>
+#include <xtensor/xview.hpp>
+#else
+#include <xtensor/containers/xadapt.hpp>
+#include <xtensor/containers/xarray.hpp>
+#include <xtensor/containers/xtensor.hpp>
+#include <xtensor/core/xmath.hpp>
+#include <xtensor/generators/xbuilder.hpp>
+#include <xtensor/views/xview.hpp>
+#endif
+
+namespace gov {
+
+template <class T, std::size_t N>
+using XtensorView = xt::xtensor_adaptor<
+    xt::xbuffer_adaptor<T*, xt::no_ownership, std::allocator<std::remove_const_t<T>>>, N,
+    xt::layout_type::row_major>;
+
+// A row-major view on memory that outlives it: as_xtensor(logits, rows, vocabulary). T may be
+// const.
+template <class T, class... Extents>
+  requires(sizeof...(Extents) > 0 && (std::is_integral_v<Extents> && ...))
+XtensorView<T, sizeof...(Extents)> as_xtensor(T* data, Extents... extents) {
+  constexpr std::size_t rank = sizeof...(Extents);
+  index_t size = 1;
+  for (const index_t extent : {static_cast<index_t>(extents)...}) {
+    if (extent < 0)
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = "shape",
+                   .expected = "extents of 0 or more",
+                   .found = std::to_string(extent)});
+    size = checked_mul(size, extent, "shape");
+  }
+  using View = XtensorView<T, rank>;
+  const typename View::shape_type shape{static_cast<std::size_t>(extents)...};
+  return View(typename View::storage_type(data, static_cast<std::size_t>(size)), shape);
+}
+
+// The same on a span or vector, whose size must be the product of the extents.
+template <class Container, class... Extents>
+  requires requires(Container& container) { std::span(container); } && (sizeof...(Extents) > 0) &&
+           (std::is_integral_v<Extents> && ...)
+auto as_xtensor(Container& container, Extents... extents) {
+  const auto view = std::span(container);
+  index_t size = 1;
+  for (const index_t extent : {static_cast<index_t>(extents)...})
+    size = checked_mul(size, extent, "shape");
+  if (size != static_cast<index_t>(view.size()))
+    throw Error({.code = Errc::bad_argument,
+                 .file = {},
+                 .field = "shape",
+                 .expected = "a product of " + std::to_string(view.size()),
+                 .found = std::to_string(size)});
+  return as_xtensor(view.data(), extents...);
+}
+
+}  // namespace gov

@@ -1,0 +1,315 @@
+// config.json <-> config structs. A struct lists its keys once (core/config.hpp); here are the four
+// walks over that list: reading with range checks, writing, comparing two, and spelling one in C++.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gov/core/config.hpp"
+#include "gov/io/json.hpp"
+#include "gov/io/json_writer.hpp"
+#include "gov/io/sharded.hpp"
+
+namespace gov {
+
+template <class C>
+concept ConfigStruct = requires(C& c) { C::keys(c, [](auto&&...) {}); };
+
+// A JSON object whose keys may be spelled in other ways: pairs of our name and the file's.
+struct ConfigSource {
+  Json object;
+  std::vector<std::pair<std::string_view, std::string_view>> aliases{};
+
+  std::optional<Json> find(std::string_view key) const {
+    if (auto value = object.find(key)) return value;
+    for (const auto& [ours, theirs] : aliases)
+      if (ours == key)
+        if (auto value = object.find(theirs)) return value;
+    return std::nullopt;
+  }
+};
+
+// Reads each key that is there; keys that are absent keep the struct's default, as in transformers.
+class ConfigReader {
+ public:
+  ConfigReader(const ConfigSource& source, Problems& problems) : source_(source), problems_(problems) {}
+
+  void operator()(std::string_view key, index_t& value, Range range) {
+    if (key == "sliding_window" && source_.object.is_null_at(key)) {
+      value = 0;
+      return;
+    }
+    read(key, [&](const Json& json) { value = whole(json, range); });
+  }
+  void operator()(std::string_view key, double& value, Range range) {
+    read(key, [&](const Json& json) {
+      const double number = json.as_double();
+      if (!(range.min <= number && number <= range.max))
+        json.fail(Errc::bad_config, "a number in " + to_text(range));
+      value = number;
+    });
+  }
+  void operator()(std::string_view key, bool& value) {
+    read(key, [&](const Json& json) { value = json.as_bool(); });
+  }
+  template <class E>
+    requires std::is_enum_v<E>
+  void operator()(std::string_view key, E& value) {
+    read(key, [&](const Json& json) {
+      const std::string_view name = json.as_string();
+      std::string known;
+      for (const auto& [spelled, enumerator] : EnumNames<E>::values) {
+        if (spelled == name) {
+          value = enumerator;
+          return;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(spelled);
+      }
+      json.fail(Errc::unsupported, "one of " + known);
+    });
+  }
+  void operator()(std::string_view key, Extent& value, Range range) {
+    read(key, [&](const Json& json) {
+      if (json.is_array()) {
+        if (json.size() != 2) json.fail(Errc::bad_config, "a number or a list of height and width");
+        value = {whole(json.at(0), range), whole(json.at(1), range)};
+      } else {
+        value.height = value.width = whole(json, range);
+      }
+    });
+  }
+  void operator()(std::string_view key, LayerTypes& value, const index_t& layers) {
+    read(key, [&](const Json& json) {
+      if (json.size() != static_cast<std::size_t>(layers))
+        json.fail(Errc::bad_config, "a list of num_hidden_layers = " + std::to_string(layers) + " types",
+                  std::to_string(json.size()));
+      index_t layer = 0;
+      for (const Json& element : json.elements()) {
+        const auto type = element.as_string();
+        if (type != "sliding_attention" && type != "full_attention")
+          element.fail(Errc::unsupported, "sliding_attention or full_attention");
+        value.set(layer++, type == "sliding_attention");
+      }
+    });
+  }
+  // rope_parameters, or in older files rope_scaling beside a top-level rope_theta.
+  template <ConfigStruct Rope>
+  void operator()(std::string_view, Rope& value) {
+    ConfigSource rope{Json(), {{"rope_type", "type"}}};
+    for (const std::string_view key : {"rope_scaling", "rope_parameters"})
+      if (const auto found = source_.find(key); found && found->size() > 0) {
+        rope.object = *found;
+        const double theta = value.rope_theta;
+        value = Rope{};
+        value.rope_theta = theta;
+        break;
+      }
+    const auto top = [&](std::string_view key, auto&& read_value) {
+      if (const auto found = source_.object.find(key); found && !found->is_null())
+        problems_.attempt([&] { read_value(*found); });
+    };
+    const bool own_theta = rope.object.has_value("rope_theta");
+    if (!own_theta)
+      top("rope_theta", [&](const Json& json) { value.rope_theta = json.as_double(); });
+    index_t longest = 0;
+    top("max_position_embeddings", [&](const Json& json) { longest = whole(json, {1, 1 << 30}); });
+    if (rope.object.size() > 0) value.original_max_position_embeddings = longest;
+    ConfigReader reader(rope, problems_);
+    Rope::keys(value, SkipNulls{reader, rope.object});
+    top("original_max_position_embeddings", [&](const Json& json) {
+      value.original_max_position_embeddings = whole(json, {1, 1 << 30});
+    });
+    if (rope.object.is_null_at("factor") && value.original_max_position_embeddings > 0)
+      value.factor = static_cast<double>(longest) / static_cast<double>(value.original_max_position_embeddings);
+  }
+
+ private:
+  // In rope dictionaries an explicit null means "the default".
+  struct SkipNulls {
+    ConfigReader& reader;
+    const Json& object;
+    template <class... A>
+    void operator()(std::string_view key, A&&... value) const {
+      if (!object.is_null_at(key)) reader(key, value...);
+    }
+  };
+
+  template <class F>
+  void read(std::string_view key, F&& take) {
+    problems_.attempt([&] {
+      if (const auto json = source_.find(key)) take(*json);
+    });
+  }
+  static std::string to_text(Range range) {
+    const auto number = [](double value) {
+      JsonWriter out(-1);
+      out.value(value);
+      return out.str();
+    };
+    return "[" + number(range.min) + ", " + number(range.max) + "]";
+  }
+  static index_t whole(const Json& json, Range range) {
+    const std::int64_t value = json.as_int();
+    if (static_cast<double>(value) < range.min || static_cast<double>(value) > range.max)
+      json.fail(Errc::bad_config, "a whole number in [" + std::to_string(static_cast<index_t>(range.min)) +
+                                      ", " + std::to_string(static_cast<index_t>(range.max)) + "]");
+    return value;
+  }
+
+  const ConfigSource& source_;
+  Problems& problems_;
+};
+
+template <ConfigStruct C>
+C read_config(const ConfigSource& source, Problems& problems, C defaults = {}) {
+  C config = defaults;
+  C::keys(config, ConfigReader(source, problems));
+  if (problems.empty() && config.problem() != "")
+    problems.add({Errc::bad_config, source.object.file(), source.object.path(),
+                  std::string(config.problem()), "values that do not"});
+  return config;
+}
+
+// Name of an enumeration's value: its first spelling.
+template <class E>
+std::string_view spelled(E value) {
+  for (const auto& [name, enumerator] : EnumNames<E>::values)
+    if (enumerator == value) return name;
+  return "?";
+}
+
+// Writes a struct's keys into an open JSON object.
+struct ConfigWriter {
+  JsonWriter& out;
+
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  void operator()(std::string_view key, const T& value, Range = {}) const {
+    if (key == "sliding_window" && value == T(0)) out.field(key, nullptr);
+    else out.field(key, value);
+  }
+  template <class E>
+    requires std::is_enum_v<E>
+  void operator()(std::string_view key, const E& value) const {
+    out.field(key, spelled(value));
+  }
+  void operator()(std::string_view key, const Extent& value, Range) const {
+    out.field(key, std::vector<index_t>{value.height, value.width});
+  }
+  void operator()(std::string_view key, const LayerTypes& value, const index_t& layers) const {
+    out.key(key).begin_array();
+    for (index_t i = 0; i < layers; ++i)
+      out.value(value.is_sliding(i) ? "sliding_attention" : "full_attention");
+    out.end_array();
+  }
+  template <ConfigStruct C>
+  void operator()(std::string_view key, const C& value) const {
+    out.key(key).begin_object();
+    C::keys(value, OmitUnset{*this});
+    out.end_object();
+  }
+
+ private:
+  // attention_factor, mscale and the like are 0 when they were not given.
+  struct OmitUnset {
+    const ConfigWriter& writer;
+    template <class T, class... A>
+    void operator()(std::string_view key, const T& value, A&&... more) const {
+      if constexpr (std::is_floating_point_v<T>)
+        if (value == 0) return;
+      writer(key, value, more...);
+    }
+  };
+};
+
+// One key's value as text, and all of a struct's keys as such.
+struct ConfigEntry {
+  std::string key, value;
+  friend bool operator==(const ConfigEntry&, const ConfigEntry&) = default;
+};
+
+template <ConfigStruct C>
+std::vector<ConfigEntry> config_entries(const C& config, const std::string& prefix = "") {
+  std::vector<ConfigEntry> entries;
+  const auto add = [&]<class T>(std::string_view key, const T& value, const auto&... more) {
+    const std::string name = prefix + std::string(key);
+    if constexpr (ConfigStruct<T>) {
+      for (auto& entry : config_entries(value, name + ".")) entries.push_back(std::move(entry));
+    } else {
+      JsonWriter out(-1);
+      out.begin_object();
+      ConfigWriter{out}(key, value, more...);
+      const std::string text = out.end_object().str();  // {"key":value}
+      const std::size_t begin = key.size() + 4;
+      entries.push_back({name, text.substr(begin, text.size() - begin - 1)});
+    }
+  };
+  C::keys(config, add);
+  return entries;
+}
+
+// What differs, as "num_hidden_layers=36 (compiled 24)".
+template <ConfigStruct C>
+std::vector<std::string> config_differences(const C& wanted, const C& compiled,
+                                            const std::string& prefix = "") {
+  std::vector<std::string> differences;
+  const auto ours = config_entries(compiled, prefix);
+  const auto value_of = [](const std::vector<ConfigEntry>& entries, const std::string& key) {
+    const auto at = std::find_if(entries.begin(), entries.end(),
+                                 [&](const ConfigEntry& entry) { return entry.key == key; });
+    return at == entries.end() ? std::string("absent") : at->value;
+  };
+  for (const auto& entry : config_entries(wanted, prefix))
+    if (const std::string own = value_of(ours, entry.key); own != entry.value)
+      differences.push_back(entry.key + "=" + entry.value + " (compiled " + own + ")");
+  return differences;
+}
+
+// A struct as C++: "{.hidden_size = 64, ...}", only what differs from its defaults.
+template <ConfigStruct C>
+std::string config_code(const C& config, const C& defaults = {}) {
+  std::string code;
+  std::vector<std::string> parts;
+  const auto number = [](auto value) {
+    JsonWriter out(-1);
+    out.value(value);
+    return out.str();
+  };
+  const auto add = [&]<class T>(std::string_view key, const T& value, const auto&... more) {
+    std::string text;
+    if constexpr (std::is_enum_v<T>) {
+      text = std::string(EnumNames<T>::type) + "::" +
+             std::string(EnumNames<T>::enumerators[static_cast<std::size_t>(value)]);
+    } else if constexpr (std::is_same_v<T, Extent>) {
+      text = "{" + number(value.height) + ", " + number(value.width) + "}";
+    } else if constexpr (std::is_same_v<T, LayerTypes>) {
+      const index_t layers = std::get<0>(std::tie(more...));
+      for (index_t i = 0; i < layers; ++i) text += value.is_sliding(i) ? 's' : 'f';
+      text = "gov::LayerTypes(\"" + text + "\")";
+    } else if constexpr (ConfigStruct<T>) {
+      text = config_code(value, T{});
+    } else {
+      text = number(value);
+    }
+    parts.push_back("." + std::string(key) + " = " + text);
+  };
+  std::vector<std::string> standard;
+  C::keys(defaults, add);
+  standard.swap(parts);
+  C::keys(config, add);
+  const auto is_key_of = [](const std::string& part, const std::string& other) {
+    return part.compare(0, part.find(" ="), other, 0, other.find(" =")) == 0;
+  };
+  for (const auto& part : parts) {
+    if (std::find(standard.begin(), standard.end(), part) != standard.end()) continue;
+    const bool known = std::any_of(standard.begin(), standard.end(),
+                                   [&](const std::string& other) { return is_key_of(part, other); });
+    if (!known && part.ends_with(" = 0.0")) continue;  // an optional number that was not given
+    code += (code.empty() ? "" : ", ") + part;
+  }
+  return "{" + code + "}";
+}
+
+}  // namespace gov

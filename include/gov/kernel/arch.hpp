@@ -1,0 +1,76 @@
+// Backend tags. A tag inherits the one that its missing kernels fall back to: an overload for
+// `avx2` serves `avx512` until the latter has its own. available() asks CPUID, and XCR0 for what
+// the operating system saves of the registers.
+#pragma once
+
+#ifdef __FAST_MATH__
+#error "gov needs IEEE arithmetic (a fixed order of sums, NaN that shows): build it without -ffast-math"
+#endif
+
+#include <cpuid.h>
+
+#include <cstdint>
+#include <string_view>
+
+// Target attributes: kernels of every tag live in one binary built with default flags. A function
+// so marked must contain no lambda and call no std:: template (neither inherits the attribute).
+#define GOV_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define GOV_TARGET_AVX512 \
+  __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#define GOV_INLINE inline __attribute__((always_inline))
+// Before a loop of constant length over an array of registers: it must be unrolled at -O2 as well.
+#ifdef __clang__
+#define GOV_UNROLL _Pragma("unroll")
+#else
+#define GOV_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace gov::kernel {
+
+struct CpuFeatures {
+  bool avx2 = false, avx512 = false;  // avx2: with FMA and F16C; avx512: with BW, DQ and VL as well
+};
+
+inline CpuFeatures detect_cpu() {
+  CpuFeatures cpu;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return cpu;
+  constexpr unsigned fma_osxsave_avx_f16c = (1u << 12) | (1u << 27) | (1u << 28) | (1u << 29);
+  if ((c & fma_osxsave_avx_f16c) != fma_osxsave_avx_f16c) return cpu;
+  unsigned xcr0 = 0, xcr0_high = 0;
+  __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(xcr0_high) : "c"(0));
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return cpu;
+  constexpr unsigned ymm_state = 0x06, zmm_state = 0xe6;
+  constexpr unsigned f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
+  cpu.avx2 = (xcr0 & ymm_state) == ymm_state && (b & (1u << 5)) != 0;
+  cpu.avx512 = cpu.avx2 && (xcr0 & zmm_state) == zmm_state && (b & f_dq_bw_vl) == f_dq_bw_vl;
+  return cpu;
+}
+
+inline const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect_cpu();
+  return features;
+}
+
+struct scalar {
+  static constexpr std::string_view name = "scalar";
+  static bool available() { return true; }
+};
+
+struct avx2 : scalar {
+  static constexpr std::string_view name = "avx2";
+  static bool available() { return cpu_features().avx2; }
+};
+
+struct avx512 : avx2 {
+  static constexpr std::string_view name = "avx512";
+  static bool available() { return cpu_features().avx512; }
+};
+
+// Only matmul, by Eigen's own kernels for the flags of this build: a second opinion, not a fast path.
+struct eigen : scalar {
+  static constexpr std::string_view name = "eigen";
+  static bool available() { return true; }
+};
+
+}  // namespace gov::kernel

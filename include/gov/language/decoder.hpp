@@ -1,0 +1,135 @@
+// The one decoder skeleton. A language model is a Config: its geometry (C::config, spelled as in
+// config.json) and the modules it chooses:
+//   C::Norm<C>         pre-norm before each part and at the end
+//   C::Attention<C>    adds its output to the residual stream, reads and writes the caches
+//   C::FeedForward<C>  adds its output to the residual stream
+// One Block type serves every layer; what differs by layer (the window) is a number.
+#pragma once
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "gov/nn/embedding.hpp"
+#include "gov/nn/norm.hpp"
+#include "gov/nn/self_attention.hpp"
+
+namespace gov {
+
+// The memory of one sequence: a cache per layer. Copy it with fork().
+template <class T>
+struct DecoderState {
+  std::vector<KvCache<T>> layers;
+  index_t length() const { return layers.empty() ? 0 : layers.front().length(); }
+  index_t earliest() const {
+    index_t position = 0;
+    for (const auto& layer : layers) position = std::max(position, layer.earliest());
+    return position;
+  }
+  index_t bytes() const {
+    index_t total = 0;
+    for (const auto& layer : layers) total += layer.bytes();
+    return total;
+  }
+};
+
+// `rows` consecutive rows of a batch, the next tokens of one sequence.
+template <class T>
+struct DecoderStep {
+  DecoderState<T>* state;
+  index_t rows;
+  KvCache<T>& cache(index_t layer) const { return state->layers[static_cast<std::size_t>(layer)]; }
+};
+
+// What a decoder computes once from its position policy.
+struct RopeTable {
+  std::vector<float> inverse_frequencies;
+  double scaling = 1;
+};
+
+template <class C>
+struct Decoder {
+  static constexpr auto& config = C::config;
+  static constexpr index_t hidden_size = config.hidden_size;
+  using Tokens = Embedding<config.vocab_size, hidden_size>;
+  using Norm = typename C::template Norm<C>;
+  using Attention = typename C::template Attention<C>;
+  using FeedForward = typename C::template FeedForward<C>;
+
+  struct Block {
+    struct Params {
+      typename Norm::Params input_layernorm;
+      typename Attention::Params self_attn;
+      typename Norm::Params post_attention_layernorm;
+      typename FeedForward::Params mlp;
+
+      template <class V, class N, class... P>
+      static constexpr void visit(V&& v, const N& name, P&... p) {
+        gov::visit(v, name / "input_layernorm", p.input_layernorm...);
+        gov::visit(v, name / "self_attn", p.self_attn...);
+        gov::visit(v, name / "post_attention_layernorm", p.post_attention_layernorm...);
+        gov::visit(v, name / "mlp", p.mlp...);
+      }
+    };
+  };
+
+  struct Params {
+    typename Tokens::Params embed_tokens;
+    std::array<typename Block::Params, static_cast<std::size_t>(config.num_hidden_layers)> layers;
+    typename Norm::Params norm;
+
+    template <class V, class N, class... P>
+    static constexpr void visit(V&& v, const N& name, P&... p) {
+      gov::visit(v, name / "embed_tokens", p.embed_tokens...);
+      gov::visit(v, name / "layers", p.layers...);
+      gov::visit(v, name / "norm", p.norm...);
+    }
+  };
+
+  static RopeTable rope_table() {
+    return {config.rope_parameters.inverse_frequencies(config.head_dim),
+            config.rope_parameters.attention_scaling()};
+  }
+
+  // Caches for `context` positions. A ring of a sliding layer holds window - 1 + chunk positions,
+  // or everything with full_history.
+  template <class T>
+  static DecoderState<T> make_state(index_t context, index_t chunk, bool full_history) {
+    DecoderState<T> state;
+    for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+      const index_t window = config.window(layer);
+      state.layers.emplace_back(Attention::kv_width, window, context,
+                                window && !full_history ? window - 1 + chunk : 0);
+    }
+    return state;
+  }
+
+  // x [tokens, hidden]: embeddings of the steps' tokens, one step after the other; becomes the
+  // hidden states after the final norm. Each step has at most `chunk` rows. Nothing is committed.
+  template <class T, class O>
+  static void forward(Context<T>& context, const Params& p, const RopeTable& rope,
+                      std::span<const DecoderStep<T>> steps, Rows<T> x, O& observer) {
+    const ArenaScope scope(context.arena);
+    constexpr index_t half = config.head_dim / 2;
+    const auto cos = context.rows(x.rows, half), sin = context.rows(x.rows, half);
+    index_t row = 0;
+    for (const auto& step : steps)
+      for (index_t t = 0; t < step.rows; ++t, ++row)
+        rope_angles(rope.inverse_frequencies, rope.scaling, step.state->length() + t, cos.row(row),
+                    sin.row(row));
+    const auto normed = context.rows(x.rows, hidden_size);
+    for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+      context.throw_if_cancelled();
+      const auto& block = p.layers[static_cast<std::size_t>(layer)];
+      observe(observer, "hidden_states", layer, x);
+      Norm::forward(context, block.input_layernorm, config.rms_norm_eps, x, normed);
+      Attention::forward(context, block.self_attn, steps, cos, sin, normed, x, observer, layer);
+      Norm::forward(context, block.post_attention_layernorm, config.rms_norm_eps, x, normed);
+      FeedForward::forward(context, block.mlp, C::feed_forward(config), normed, x, observer, layer);
+    }
+    Norm::forward(context, p.norm, config.rms_norm_eps, x, x);
+    observe(observer, "hidden_states", config.num_hidden_layers, x);
+  }
+};
+
+}  // namespace gov

@@ -1,0 +1,207 @@
+// ModelDescription: what a config.json says, as config structs at run time. It reads the spellings of
+// transformers (internvl, gpt_oss), of OpenGVLab (internvl_chat) and of openai's original/, and is
+// what a compiled Cfg is compared with.
+#pragma once
+
+#include <charconv>
+#include <filesystem>
+#include <optional>
+
+#include "gov/io/config_json.hpp"
+#include "gov/language/gpt_oss.hpp"
+#include "gov/model/model_data.hpp"
+#include "gov/vision/intern_vit.hpp"
+
+namespace gov {
+
+struct ModelDescription {
+  struct Composition {
+    InternVitConfig vision;
+    InternVlConfig internvl;
+  };
+  std::optional<Composition> composition;  // absent: a language model alone
+  GptOssConfig language;
+  ModelTokens tokens;
+
+  // Of a compiled Cfg.
+  template <class Cfg>
+  static ModelDescription of() {
+    ModelDescription description;
+    description.language = Architecture<Cfg>::language_config;
+    description.language.tie_word_embeddings = Architecture<Cfg>::tied;
+    if constexpr (Multimodal<Cfg>) description.composition = {Cfg::Vision::config, Cfg::config};
+    return description;
+  }
+  bool tied() const {
+    return composition ? composition->internvl.tie_word_embeddings : language.tie_word_embeddings;
+  }
+  void set_tied(bool tied) {
+    if (composition) composition->internvl.tie_word_embeddings = tied;
+    language.tie_word_embeddings = tied;
+  }
+};
+
+// What differs between a file's description and a compiled one; empty when the type fits.
+// max_position_embeddings is not geometry: the file's value is taken.
+inline std::vector<std::string> differences(ModelDescription wanted, const ModelDescription& compiled) {
+  wanted.language.max_position_embeddings = compiled.language.max_position_embeddings;
+  if (wanted.composition.has_value() != compiled.composition.has_value())
+    return {wanted.composition ? "has a vision tower (compiled without)"
+                               : "has no vision tower (compiled with one)"};
+  std::vector<std::string> found;
+  const auto add = [&](std::vector<std::string> more) {
+    found.insert(found.end(), more.begin(), more.end());
+  };
+  const std::string text = wanted.composition ? "text_config." : "";
+  if (wanted.composition) {
+    add(config_differences(wanted.composition->internvl, compiled.composition->internvl));
+    add(config_differences(wanted.composition->vision, compiled.composition->vision, "vision_config."));
+  }
+  add(config_differences(wanted.language, compiled.language, text));
+  return found;
+}
+
+namespace description_detail {
+
+inline GptOssConfig read_language(const Json& json, Problems& problems) {
+  ConfigSource source{json, {{"num_local_experts", "num_experts"}}};
+  GptOssConfig defaults;
+  defaults.tie_word_embeddings = false;
+  return read_config<GptOssConfig>(source, problems, defaults);
+}
+
+// openai's original/config.json: no model_type, its own names, YaRN in flat keys.
+inline GptOssConfig read_openai(const Json& json, Problems& problems) {
+  const ConfigSource source{json,
+                            {{"num_local_experts", "num_experts"},
+                             {"num_experts_per_tok", "experts_per_token"}}};
+  GptOssConfig config = read_config<GptOssConfig>(source, problems);
+  RopeConfig& rope = config.rope_parameters;
+  const auto number = [&](std::string_view key, double& value) {
+    problems.attempt([&] { value = json.get_or(key, value); });
+  };
+  number("rope_theta", rope.rope_theta);
+  number("rope_scaling_factor", rope.factor);
+  number("rope_ntk_alpha", rope.beta_slow);
+  number("rope_ntk_beta", rope.beta_fast);
+  problems.attempt([&] {
+    rope.original_max_position_embeddings =
+        json.get_or<index_t>("initial_context_length", rope.original_max_position_embeddings);
+  });
+  return config;
+}
+
+inline void read_tokens(const Json& json, ModelTokens& tokens, Problems& problems) {
+  const auto id = [&](std::string_view key, int& value) {
+    problems.attempt([&] {
+      if (json.has_value(key)) value = json.at(key).as<int>();
+    });
+  };
+  id("bos_token_id", tokens.bos_token_id);
+  id("pad_token_id", tokens.pad_token_id);
+  problems.attempt([&] {
+    if (!json.has_value("eos_token_id")) return;
+    const Json eos = json.at("eos_token_id");
+    tokens.eos_token_id = eos.is_array() ? eos.as_vector<int>() : std::vector<int>{eos.as<int>()};
+  });
+}
+
+inline Json text_config(const Json& json) {
+  if (auto text = json.find("text_config")) return *text;
+  if (auto text = json.find("llm_config")) return *text;
+  return json.at("text_config");
+}
+
+inline void require_model_type(const Json& json, std::string_view expected, Problems& problems) {
+  problems.attempt([&] {
+    const Json type = json.at("model_type");
+    if (type.as_string() != expected)
+      type.fail(Errc::unsupported, "model_type " + std::string(expected));
+  });
+}
+
+}  // namespace description_detail
+
+// Reads a config.json; every problem in it is reported at once.
+inline ModelDescription describe_config(const Json& json) {
+  using namespace description_detail;
+  Problems problems(json.file());
+  ModelDescription description;
+  const std::string type = json.get_or("model_type", "");
+  if (type == "gpt_oss") {
+    description.language = read_language(json, problems);
+    read_tokens(json, description.tokens, problems);
+  } else if (type.empty() && json.contains("rope_scaling_factor")) {
+    description.language = read_openai(json, problems);
+    description.tokens.eos_token_id = {200002, 200012};
+  } else if (type == "internvl" || type == "internvl_chat") {
+    const bool original = type == "internvl_chat";
+    const Json text = text_config(json);
+    require_model_type(text, "gpt_oss", problems);
+    description.language = read_language(text, problems);
+    read_tokens(text, description.tokens, problems);
+    read_tokens(json, description.tokens, problems);
+    ModelDescription::Composition composition;
+    const ConfigSource vision{json.at("vision_config"),
+                              {{"attention_bias", "qkv_bias"}, {"use_qk_norm", "qk_normalization"}}};
+    composition.vision = read_config<InternVitConfig>(vision, problems);
+    InternVlConfig defaults;
+    defaults.tie_word_embeddings = !original;  // the class's default, though checkpoints are untied
+    if (original) {
+      defaults.ps_version = PsVersion::v1;
+      problems.attempt([&] {
+        defaults.tie_word_embeddings = text.get_or("tie_word_embeddings", false);
+      });
+    }
+    composition.internvl = read_config<InternVlConfig>(
+        {json, {{"vision_feature_layer", "select_layer"}}}, problems, defaults);
+    description.composition = composition;
+    problems.attempt([&] {
+      if (json.has_value("image_token_id"))
+        description.tokens.image_token_id = json.at("image_token_id").as<int>();
+      else if (!original)
+        description.tokens.image_token_id = 151667;
+    });
+  } else {
+    problems.add({Errc::unsupported, json.file(), "model_type", "internvl, internvl_chat or gpt_oss",
+                  type.empty() ? "no such key" : "\"" + type + "\""});
+  }
+  problems.throw_if_any("a config.json of a model that this library knows");
+  description.set_tied(description.tied());
+  return description;
+}
+
+// The id of the image token, from a folder's tokenizer files, for a config.json that does not say it
+// (OpenGVLab's); -1 if they do not say it either.
+inline int find_image_token(const std::filesystem::path& folder, std::string_view token = "<IMG_CONTEXT>") {
+  const auto added = folder / "added_tokens.json", config = folder / "tokenizer_config.json";
+  if (std::filesystem::exists(added)) return load_json(added.string()).get_or(token, -1);
+  if (!std::filesystem::exists(config)) return -1;
+  const Json tokens = load_json(config.string());
+  if (const auto decoder = tokens.find("added_tokens_decoder"))
+    for (const auto [id, entry] : decoder->items())
+      if (entry.get_or("content", "") == token) {
+        int value = -1;
+        std::from_chars(id.data(), id.data() + id.size(), value);
+        return value;
+      }
+  return -1;
+}
+
+// Of a folder or a config.json. When the weights in the folder hold an lm_head of their own, the model
+// is not tied, whatever the file says (as in transformers).
+inline ModelDescription describe(const std::filesystem::path& path) {
+  const bool folder = std::filesystem::is_directory(path);
+  ModelDescription description =
+      describe_config(load_json(folder ? (path / "config.json").string() : path.string()));
+  if (folder && description.composition && description.tokens.image_token_id < 0)
+    description.tokens.image_token_id = find_image_token(path);
+  if (folder && description.tied()) {
+    const auto files = CheckpointFiles::open(path.string());
+    if (files.contains("lm_head.weight") || files.contains("language_model.lm_head.weight"))
+      description.set_tied(false);
+  }
+  return description;
+}
+
+}  // namespace gov

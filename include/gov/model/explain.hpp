@@ -1,0 +1,68 @@
+// explain<Cfg>(): every rule of composing a model, as a sentence from the compiler that says what to
+// do. It runs before anything else of GovModel<Cfg> can fail.
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+
+#include "gov/core/checked.hpp"
+
+namespace gov {
+
+// A Cfg with a vision tower; without one it is a language model's Config itself.
+template <class Cfg>
+concept Multimodal = requires { typename Cfg::Vision; };
+
+template <class L>
+consteval bool explain_language() {
+  constexpr bool has_config = requires { L::config.hidden_size; L::config.num_hidden_layers; };
+  static_assert(has_config,
+                "gov: a language Config needs `static constexpr GptOssConfig config{...}` (or "
+                "another language model's config struct)");
+  constexpr bool has_modules = requires {
+    typename L::template Norm<L>;
+    typename L::template Attention<L>;
+    typename L::template FeedForward<L>;
+  };
+  static_assert(has_modules,
+                "gov: a language Config must choose Norm, Attention and FeedForward; derive from "
+                "gov::GptOss to take its choice");
+  if constexpr (has_config) {
+    static_assert(L::config.num_attention_heads % L::config.num_key_value_heads == 0,
+                  "gov: num_attention_heads must be a multiple of num_key_value_heads");
+    static_assert(L::config.head_dim % 2 == 0, "gov: head_dim must be even");
+    static_assert(L::config.problem() == "",
+                  "gov: Language::config does not hold together; GptOssConfig::problem() says why");
+  }
+  return has_config && has_modules;
+}
+
+template <class Cfg>
+consteval bool explain() {
+  if constexpr (Multimodal<Cfg>) {
+    constexpr bool has_language = requires { typename Cfg::Language; };
+    static_assert(has_language, "gov: a Cfg with a Vision needs `using Language = ...` as well");
+    constexpr bool has_tower =
+        requires { typename Cfg::Vision::template Tower<typename Cfg::Vision>; };
+    static_assert(has_tower,
+                  "gov: Vision must name its tower: `template <class C> using Tower = "
+                  "gov::InternVit<C>;`");
+    constexpr bool has_config = requires { Cfg::config.downsample_ratio; };
+    static_assert(has_config,
+                  "gov: a Cfg with a Vision needs `static constexpr gov::InternVlConfig config{...}`");
+    if constexpr (has_config) {
+      constexpr bool has_projector = requires { typename Cfg::template Projector<Cfg>; };
+      static_assert(has_projector,
+                    "gov: a Cfg with a Vision must choose a Projector; derive from gov::InternVl to "
+                    "take its choice");
+      static_assert(Cfg::config.problem() == "",
+                    "gov: downsample_ratio must be 1 over a whole number");
+    }
+    if constexpr (has_language) return explain_language<typename Cfg::Language>();
+    else return false;
+  } else {
+    return explain_language<Cfg>();
+  }
+}
+
+}  // namespace gov

@@ -1,0 +1,148 @@
+// GovModel<Cfg>: a vision-language model (or a language model alone) whose whole geometry is a type.
+// It owns the weights, read-only and shared; sessions run it.
+//
+//   auto model = gov::GovModel<gov::InternVl35GptOss20b>::from_pretrained("folder");
+//   auto session = model.session();
+//   auto out = session.forward({.input_ids = ids, .pixel_values = pixels});
+#pragma once
+
+#include <filesystem>
+
+#include "gov/model/description.hpp"
+#include "gov/model/load.hpp"
+#include "gov/model/random_weights.hpp"
+#include "gov/model/session.hpp"
+
+namespace gov {
+
+template <class Model>
+class Chat;         // infer/chat.hpp
+struct ChatOptions;  // infer/chat.hpp
+
+struct ModelOptions {
+  int threads = 0;          // 0: one per hardware thread
+  std::string backend{};    // scalar, avx2, avx512, eigen; "": GOV_BACKEND, else the best there is
+  LoadOptions load{};
+  int image_token_id = -1;  // for a checkpoint whose files do not say it; -1: what they say
+};
+
+template <class Cfg>
+class GovModel {
+  static_assert(explain<Cfg>());
+
+ public:
+  using Config = Cfg;
+  using A = Architecture<Cfg>;
+  using Params = typename A::Params;
+  static constexpr bool multimodal = A::multimodal;
+
+  // Loads a checkpoint folder. Throws gov::Error naming everything that does not fit this type, and
+  // then leaves nothing behind.
+  static GovModel from_pretrained(const std::filesystem::path& folder, const ModelOptions& options = {}) {
+    GovModel model(options);
+    const ModelDescription wanted = describe(folder);
+    if (const auto different = differences(wanted, ModelDescription::of<Cfg>()); !different.empty()) {
+      std::string list;
+      for (const auto& line : different) list += (list.empty() ? "" : ", ") + line;
+      throw Error({.code = Errc::no_matching_model, .file = (folder / "config.json").string(), .field = {},
+                   .expected = "the geometry of " + std::string(Cfg::name), .found = list});
+    }
+    CheckpointOptions checkpoint;
+    checkpoint.map = options.load.map, checkpoint.check_finite = options.load.check_finite;
+    auto files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
+    auto data = std::make_shared<ModelData<Cfg>>();
+    LoadOptions load = options.load;
+    if constexpr (requires { Cfg::storage; })
+      if (!load.storage) load.storage = parse_storage(Cfg::storage);
+    Loader loader(files, parameter_list(data->params), multimodal, load);
+    auto weights = loader.load(*model.pool_);
+    data->weights = std::move(weights.block), data->maps = std::move(weights.maps);
+    data->tokens = wanted.tokens;
+    if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
+    if (multimodal && data->tokens.image_token_id < 0)
+      throw Error({.code = Errc::missing_field, .file = folder.string(), .field = "image_token_id",
+                   .expected = "it in config.json, or <IMG_CONTEXT> in added_tokens.json or "
+                               "tokenizer_config.json, or ModelOptions::image_token_id",
+                   .found = "none of them"});
+    data->max_position_embeddings = wanted.language.max_position_embeddings;
+    model.data_ = std::move(data);
+    model.folder_ = folder;
+    return model;
+  }
+
+  // A model over parameters that the caller filled in.
+  GovModel(std::shared_ptr<const ModelData<Cfg>> data, const ModelOptions& options = {})
+      : GovModel(options) {
+    data_ = std::move(data);
+  }
+
+  // A fresh model with random weights; image_token_id is the last id of the vocabulary.
+  static GovModel random(std::uint64_t seed, const ModelOptions& options = {}) {
+    auto data = std::make_shared<ModelData<Cfg>>();
+    data->weights = fill_random(parameter_list(data->params), seed, options.load.storage.value_or(StoragePolicy{}));
+    if (multimodal) data->tokens.image_token_id = static_cast<int>(A::vocab_size - 1);
+    if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
+    return GovModel(std::move(data), options);
+  }
+
+  // A new sequence. T = double computes everything in double precision, as the truth for tests.
+  template <class T = float>
+  Session<Cfg, T> session(const SessionOptions& options = {}) const {
+    return Session<Cfg, T>(data_, pool_, kernel::kernels_by_name<T>(backend_), options);
+  }
+  // The same on a backend named at compile time: model.session<float, gov::kernel::avx2>().
+  template <class T, class Tag>
+  Session<Cfg, T> session(const SessionOptions& options = {}) const {
+    return Session<Cfg, T>(data_, pool_, kernel::kernels_of<Tag, T>, options);
+  }
+
+  // The processor, a session and a chat template in one (infer/chat.hpp).
+  Chat<GovModel> chat() const { return Chat<GovModel>(*this); }
+  Chat<GovModel> chat(const ChatOptions& options) const { return Chat<GovModel>(*this, options); }
+
+  const Params& params() const { return data_->params; }
+  const auto& vision_tower() const
+    requires multimodal
+  {
+    return data_->params.model.vision_tower;
+  }
+  const auto& projector() const
+    requires multimodal
+  {
+    return data_->params.model.multi_modal_projector;
+  }
+  const auto& language_model() const { return data_->params.language_model(); }
+  const auto& embed_tokens() const { return language_model().embed_tokens; }
+  const auto& lm_head() const {  // the embeddings themselves when they are tied
+    if constexpr (A::tied) return embed_tokens();
+    else return data_->params.lm_head;
+  }
+
+  const ModelTokens& tokens() const { return data_->tokens; }
+  const std::filesystem::path& folder() const { return folder_; }
+  const std::string& backend() const { return backend_; }
+  int threads() const { return pool_->size(); }
+  const std::shared_ptr<const ModelData<Cfg>>& data() const { return data_; }
+  const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
+
+  ModelDescription description() const {
+    ModelDescription description = ModelDescription::of<Cfg>();
+    description.tokens = data_->tokens;
+    description.language.max_position_embeddings = data_->max_position_embeddings;
+    return description;
+  }
+
+ private:
+  explicit GovModel(const ModelOptions& options)
+      : pool_(std::make_shared<ThreadPool>(options.threads)),
+        backend_(options.backend.empty() ? std::string(kernel::default_kernels().name) : options.backend) {
+    kernel::kernels_by_name<float>(backend_);  // an unknown name is an error here
+  }
+
+  std::shared_ptr<const ModelData<Cfg>> data_;
+  std::shared_ptr<ThreadPool> pool_;
+  std::string backend_;
+  std::filesystem::path folder_;
+};
+
+}  // namespace gov

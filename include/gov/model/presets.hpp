@@ -1,0 +1,63 @@
+// Whole models by name, and their tiny twins. Each count was derived by hand from the published
+// geometry and is held against the types.
+#pragma once
+
+#include "gov/language/gpt_oss.hpp"
+#include "gov/model/architecture.hpp"
+#include "gov/vision/intern_vit.hpp"
+
+namespace gov {
+
+// OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview(-HF): nine tokens after the 200019 of gpt-oss, and
+// embeddings cut to what the tokenizer uses.
+struct InternVl35GptOss20b : InternVl {
+  static constexpr std::string_view name = "InternVl35GptOss20b";
+  using Vision = InternVit300m;
+  struct Language : GptOss {
+    static constexpr GptOssConfig config{
+        .num_hidden_layers = 24, .num_local_experts = 32, .vocab_size = 200028};
+  };
+  static constexpr InternVlConfig config{};
+};
+
+// InternViT-300M in front of gpt-oss-20b with its full vocabulary.
+struct GovGptOss20b : InternVl {
+  static constexpr std::string_view name = "GovGptOss20b";
+  using Vision = InternVit300m;
+  using Language = GptOss20b;
+  static constexpr InternVlConfig config{};
+};
+
+struct TinyGov : InternVl {
+  static constexpr std::string_view name = "TinyGov";
+  using Vision = TinyInternVit;
+  using Language = TinyGptOss;
+  static constexpr InternVlConfig config{};
+};
+
+// The tiny configuration of the GOV notes: 128 experts, for its "num_experts": 4 is not a key that
+// the class reads.
+struct GovNotes : InternVl {
+  static constexpr std::string_view name = "GovNotes";
+  struct Vision : InternVitModules {
+    static constexpr InternVitConfig config{.hidden_size = 64, .intermediate_size = 128,
+                                            .num_hidden_layers = 2, .num_attention_heads = 4,
+                                            .image_size = {32, 32}, .patch_size = {8, 8}};
+  };
+  struct Language : GptOss {
+    static constexpr GptOssConfig config{
+        .hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = 2,
+        .num_attention_heads = 4, .num_key_value_heads = 2, .num_experts_per_tok = 2,
+        .vocab_size = 1000};
+  };
+  static constexpr InternVlConfig config{};
+};
+
+static_assert(parameter_count<InternVit<InternVit300m>> == 304'012'288);
+static_assert(parameter_count<Architecture<GptOss20b>> == 20'914'757'184);
+static_assert(parameter_count<Architecture<GptOss120b>> == 116'829'156'672);
+static_assert(parameter_count<Architecture<GovGptOss20b>> == 21'238'874'304);
+static_assert(parameter_count<Architecture<InternVl35GptOss20b>> == 21'232'768'704);
+static_assert(parameter_count<typename Architecture<GovNotes>::Base> == 6'655'240);
+
+}  // namespace gov

@@ -1,0 +1,345 @@
+// Session: the state of one sequence on a model: caches, position and scratch. A call that fails or
+// is cancelled leaves it as it was, bit for bit. Several sessions may step together and share each
+// pass over the weights; none sees padding, for there is none.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "gov/kernel/backend.hpp"
+#include "gov/model/fusion.hpp"
+#include "gov/model/model_data.hpp"
+
+namespace gov {
+
+struct SessionOptions {
+  index_t context = 0;        // positions; 0 is min(max_position_embeddings, 8192)
+  index_t chunk = 512;        // prompt tokens computed at a time
+  bool full_history = false;  // sliding layers keep every position, so truncate() can go back to 0
+};
+
+template <class Cfg, class T = float>
+class Session {
+ public:
+  using A = Architecture<Cfg>;
+  using Model = std::shared_ptr<const ModelData<Cfg>>;
+
+  Session(Model model, std::shared_ptr<ThreadPool> pool, const kernel::Kernels<T>& kernels,
+          const SessionOptions& options = {})
+      : model_(std::move(model)), pool_(std::move(pool)), kernels_(&kernels) {
+    const index_t limit = model_->max_position_embeddings;
+    context_ = options.context > 0 ? options.context : std::min<index_t>(limit, 8192);
+    chunk_ = std::min(options.chunk, context_);
+    if (context_ > limit || chunk_ < 1)
+      throw Error({.code = Errc::bad_argument, .file = {}, .field = "context, chunk",
+                   .expected = "at most " + std::to_string(limit) + " positions, at least 1",
+                   .found = std::to_string(context_) + ", " + std::to_string(options.chunk)});
+    state_ = A::Language::template make_state<T>(context_, chunk_, options.full_history);
+    journals_.resize(state_.layers.size());
+  }
+
+  index_t length() const { return state_.length(); }    // positions taken
+  index_t context() const { return context_; }          // positions there are
+  index_t earliest() const { return state_.earliest(); }  // lowest length to truncate to
+  index_t cache_bytes() const { return state_.bytes(); }
+  const ModelData<Cfg>& model() const { return *model_; }
+
+  // Runs the next tokens of the sequence. See inputs.hpp for what goes in and comes out.
+  template <class O = NoObserver>
+  Outputs<T> forward(const Inputs& inputs, const ForwardOptions& options = {}, O&& observer = {}) {
+    Item item{this, inputs};
+    run({&item, 1}, options, observer);
+    return outputs();
+  }
+
+  struct Item {
+    Session* session;
+    Inputs inputs;
+  };
+
+  // The same for several sessions of one model and chunk at once; outputs() of each then holds its
+  // part. All or none of them move on.
+  template <class O = NoObserver>
+  static void forward_batch(std::span<const Item> items, const ForwardOptions& options = {},
+                            O&& observer = {}) {
+    run(items, options, observer);
+  }
+  Outputs<T> outputs() const {
+    const auto rows = [](const std::vector<T>& data, index_t width) {
+      return Rows<const T>(data.data(), static_cast<index_t>(data.size()) / width, width);
+    };
+    return {rows(logits_, A::vocab_size), rows(hidden_, A::hidden_size),
+            rows(features_, A::hidden_size)};
+  }
+
+  // Projected features of some tiles, [tiles * tokens, hidden]; the sequence does not move.
+  template <class O = NoObserver>
+  Rows<const T> get_image_features(const PixelView& pixels, std::stop_token stop = {},
+                                   O&& observer = {}) {
+    auto context = make_context(stop);
+    encode(context, pixels, next_features_, observer);
+    features_.swap(next_features_);
+    return outputs().image_hidden_states;
+  }
+
+  // Forgets the positions from `length` on.
+  void truncate(index_t length) {
+    if (length < 0 || length > this->length())
+      throw Error({.code = Errc::bad_argument, .file = {}, .field = "truncate",
+                   .expected = "a length in [0, " + std::to_string(this->length()) + "]",
+                   .found = std::to_string(length)});
+    if (length < earliest() && length != 0)
+      throw Error({.code = Errc::truncated_too_far, .file = {}, .field = "truncate",
+                   .expected = "at least " + std::to_string(earliest()) +
+                               ", which sliding layers still remember (or 0, or full_history)",
+                   .found = std::to_string(length)});
+    for (auto& layer : state_.layers) layer.truncate(length);
+  }
+
+  // An independent session at the same point.
+  Session fork() const {
+    Session copy(*this, ForkTag{});
+    return copy;
+  }
+
+  Session(Session&&) noexcept = default;
+  Session& operator=(Session&&) noexcept = default;
+
+ private:
+  struct ForkTag {};
+  Session(const Session& other, ForkTag)
+      : model_(other.model_), pool_(other.pool_), kernels_(other.kernels_),
+        context_(other.context_), chunk_(other.chunk_), journals_(other.state_.layers.size()),
+        logits_(other.logits_), hidden_(other.hidden_), features_(other.features_) {
+    for (const auto& layer : other.state_.layers) state_.layers.push_back(layer.fork());
+  }
+
+  Context<T> make_context(std::stop_token stop) {
+    return {*kernels_, *pool_, arena_, std::move(stop)};
+  }
+
+  // A session's share of a call.
+  struct Part {
+    Session* session;
+    const Inputs* inputs;
+    std::vector<index_t> image_positions;
+    index_t done = 0, features_used = 0, keep_from = 0;
+  };
+
+  template <class O>
+  static void run(std::span<const Item> items, const ForwardOptions& options, O& observer) {
+    if (items.empty()) return;
+    Session& lead = *items.front().session;
+    const ArenaScope scope(lead.arena_);
+    auto context = lead.make_context(options.stop);
+    std::vector<Part>& parts = lead.parts_;
+    parts.clear();
+    for (const auto& item : items) {
+      parts.push_back(item.session->check(item.inputs, options));
+      if (item.session->model_ != lead.model_ || item.session->chunk_ != lead.chunk_)
+        throw Error({.code = Errc::bad_argument, .file = {}, .field = "batch",
+                     .expected = "sessions of one model with one chunk", .found = "different ones"});
+      for (std::size_t other = 0; other + 1 < parts.size(); ++other)
+        if (parts[other].session == item.session)
+          throw Error({.code = Errc::bad_argument, .file = {}, .field = "batch",
+                       .expected = "each session once", .found = "one twice"});
+    }
+    for (auto& part : parts) {
+      lead.encode(context, part.inputs->pixel_values, part.session->next_features_, observer);
+      const index_t rows = static_cast<index_t>(part.session->next_features_.size()) / A::hidden_size;
+      if (rows > 0) part.session->find_placeholders(part, context);
+      require_equal_counts(static_cast<index_t>(part.image_positions.size()), rows);
+    }
+    for (auto& part : parts) part.session->begin(part);
+    try {
+      while (step(context, parts, lead.chunk_, observer)) {
+      }
+    } catch (...) {
+      for (auto& part : parts) part.session->roll_back();
+      throw;
+    }
+    for (auto& part : parts) part.session->show();
+  }
+
+  // Everything that can be refused before any work.
+  Part check(const Inputs& inputs, const ForwardOptions& options) const {
+    const index_t rows = inputs.rows();
+    const auto refuse = [](Errc code, std::string field, std::string expected, std::string found) {
+      throw Error({.code = code, .file = {}, .field = std::move(field),
+                   .expected = std::move(expected), .found = std::move(found)});
+    };
+    if (inputs.inputs_embeds.rows > 0 && !inputs.input_ids.empty())
+      refuse(Errc::bad_argument, "inputs", "input_ids or inputs_embeds", "both");
+    if (rows == 0) refuse(Errc::bad_argument, "inputs", "at least one token", "none");
+    if (inputs.inputs_embeds.rows > 0 && inputs.inputs_embeds.cols != A::hidden_size)
+      refuse(Errc::bad_argument, "inputs_embeds", std::to_string(A::hidden_size) + " columns",
+             std::to_string(inputs.inputs_embeds.cols));
+    if (rows > context_ - length())
+      refuse(Errc::context_full, "context",
+             "at most " + std::to_string(context_ - length()) + " more tokens of " +
+                 std::to_string(context_), std::to_string(rows));
+    for (const int id : inputs.input_ids)
+      if (id < 0 || id >= A::vocab_size)
+        refuse(Errc::bad_argument, "input_ids", "ids in [0, " + std::to_string(A::vocab_size) + ")",
+               std::to_string(id));
+    const index_t keep = options.logits_to_keep;
+    Part part{const_cast<Session*>(this), &inputs, {}};
+    part.keep_from = keep < 0 ? rows : keep == 0 ? 0 : std::max<index_t>(0, rows - keep);
+    return part;
+  }
+
+  void find_placeholders(Part& part, Context<T>& context) const {
+    const Inputs& inputs = *part.inputs;
+    if (inputs.inputs_embeds.rows == 0) {
+      part.image_positions = placeholders(inputs.input_ids, model_->tokens.image_token_id);
+    } else if (model_->tokens.image_token_id >= 0) {
+      std::vector<T> row(A::hidden_size);
+      context.kernels.widen_row(model_->params.language_model().embed_tokens.weight.view(),
+                                model_->tokens.image_token_id, row.data());
+      const std::vector<float> embedding(row.begin(), row.end());
+      part.image_positions = placeholders(inputs.inputs_embeds, embedding.data());
+    }
+  }
+
+  void begin(const Part& part) {
+    const index_t rows = part.inputs->rows();
+    for (std::size_t i = 0; i < journals_.size(); ++i) state_.layers[i].save(journals_[i], rows);
+    next_hidden_.resize(static_cast<std::size_t>(rows * A::hidden_size));
+    next_logits_.resize(static_cast<std::size_t>((rows - part.keep_from) * A::vocab_size));
+  }
+  // What the call computed becomes what outputs() shows.
+  void show() {
+    logits_.swap(next_logits_), hidden_.swap(next_hidden_), features_.swap(next_features_);
+  }
+  void roll_back() {
+    for (std::size_t i = 0; i < journals_.size(); ++i) state_.layers[i].restore(journals_[i]);
+  }
+
+  // One chunk over all parts; false when nothing was left.
+  template <class O>
+  static bool step(Context<T>& context, std::vector<Part>& parts, index_t chunk, O& observer) {
+    const ArenaScope scope(context.arena);
+    const auto& data = *parts.front().session->model_;
+    auto* const steps = context.arena.template allocate<DecoderStep<T>>(
+        static_cast<index_t>(parts.size()));
+    auto** const owners = context.arena.template allocate<Part*>(static_cast<index_t>(parts.size()));
+    std::size_t count = 0;
+    index_t total = 0;
+    for (auto& part : parts) {
+      const index_t rows = std::min(part.inputs->rows() - part.done, chunk - total);
+      if (rows <= 0) continue;
+      steps[count] = {&part.session->state_, rows};
+      owners[count++] = &part;
+      total += rows;
+    }
+    if (total == 0) return false;
+    const auto x = context.rows(total, A::hidden_size);
+    index_t row = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      owners[i]->session->embed(context, *owners[i], x.slice(row, steps[i].rows));
+      row += steps[i].rows;
+    }
+    observe(observer, "inputs_embeds", x);
+    A::Language::forward(context, data.params.language_model(), data.rope,
+                         std::span<const DecoderStep<T>>(steps, count), x, observer);
+    row = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      owners[i]->session->finish(context, *owners[i], x.slice(row, steps[i].rows), observer);
+      row += steps[i].rows;
+    }
+    return true;
+  }
+
+  // x [rows, hidden] = embeddings of the part's next tokens, image features in their places.
+  void embed(Context<T>& context, Part& part, Rows<T> x) const {
+    const Inputs& inputs = *part.inputs;
+    if (inputs.inputs_embeds.rows > 0) {
+      for (index_t i = 0; i < x.rows; ++i)
+        std::copy_n(inputs.inputs_embeds.row(part.done + i), A::hidden_size, x.row(i));
+    } else {
+      A::Language::Tokens::forward(
+          context, model_->params.language_model().embed_tokens,
+          inputs.input_ids.subspan(static_cast<std::size_t>(part.done), static_cast<std::size_t>(x.rows)),
+          x);
+    }
+    const auto positions = static_cast<index_t>(part.image_positions.size());
+    for (; part.features_used < positions; ++part.features_used) {
+      const index_t at = part.image_positions[static_cast<std::size_t>(part.features_used)] - part.done;
+      if (at >= x.rows) break;
+      std::copy_n(next_features_.data() + part.features_used * A::hidden_size, A::hidden_size, x.row(at));
+    }
+  }
+
+  // Takes the hidden states, computes the logits that are kept, and commits the positions.
+  template <class O>
+  void finish(Context<T>& context, Part& part, Rows<T> x, O& observer) {
+    std::copy_n(x.data, x.rows * x.cols, next_hidden_.data() + part.done * A::hidden_size);
+    const index_t skip = std::clamp<index_t>(part.keep_from - part.done, 0, x.rows);
+    if (skip < x.rows) {
+      const Rows<T> logits(next_logits_.data() + (part.done + skip - part.keep_from) * A::vocab_size,
+                           x.rows - skip, A::vocab_size);
+      matmul(context, x.slice(skip, x.rows - skip), head(), nullptr, logits);
+      observe(observer, "logits", logits);
+    }
+    for (auto& layer : state_.layers) layer.commit(x.rows);
+    part.done += x.rows;
+  }
+
+  WeightView head() const {
+    if constexpr (A::tied) return model_->params.language_model().embed_tokens.weight.view();
+    else return model_->params.lm_head.weight.view();
+  }
+
+  template <class O>
+  void encode(Context<T>& context, const PixelView& pixels, std::vector<T>& features, O& observer) const {
+    features.clear();
+    if (pixels.count == 0) return;
+    const auto refuse = [](std::string expected, std::string found) {
+      throw Error({.code = Errc::bad_argument, .file = {}, .field = "pixel_values",
+                   .expected = std::move(expected), .found = std::move(found)});
+    };
+    if constexpr (!A::multimodal) {
+      (void)context, (void)observer;
+      refuse("no images: this model has no vision tower", std::to_string(pixels.count) + " tiles");
+    } else {
+      constexpr auto& vision = A::VisionConfig::config;
+      const std::string size = std::to_string(pixels.height) + "x" + std::to_string(pixels.width);
+      if (pixels.channels != vision.num_channels)
+        refuse(std::to_string(vision.num_channels) + " channels", std::to_string(pixels.channels));
+      if (!A::foldable(pixels.height, pixels.width))
+        refuse("a tile size whose patches form a square grid that downsample_ratio divides", size);
+      const index_t tokens = A::image_tokens(pixels.height, pixels.width);
+      const index_t skip = A::Vision::tokens(pixels.height, pixels.width) -
+                           A::selected_tokens(pixels.height, pixels.width);
+      features.resize(static_cast<std::size_t>(pixels.count * tokens * A::hidden_size));
+      for (index_t i = 0; i < pixels.count; ++i) {
+        const ArenaScope scope(context.arena);
+        const auto hidden =
+            context.rows(A::Vision::tokens(pixels.height, pixels.width), A::Vision::hidden_size);
+        A::Vision::forward(context, model_->params.model.vision_tower, pixels.tile(i), pixels.height,
+                           pixels.width, A::feature_layer, hidden, observer);
+        A::Projector::forward(context, model_->params.model.multi_modal_projector,
+                              hidden.slice(skip, hidden.rows - skip),
+                              A::grid(pixels.height, pixels.width), Cfg::config.ps_version,
+                              Rows<T>(features.data() + i * tokens * A::hidden_size, tokens,
+                                      A::hidden_size));
+      }
+      observe(observer, "image_features",
+              Rows<T>(features.data(), pixels.count * tokens, A::hidden_size));
+    }
+  }
+
+  Model model_;
+  std::shared_ptr<ThreadPool> pool_;
+  const kernel::Kernels<T>* kernels_;
+  index_t context_ = 0, chunk_ = 0;
+  DecoderState<T> state_;
+  Arena arena_;
+  std::vector<typename KvCache<T>::Journal> journals_;
+  std::vector<Part> parts_;  // of the call that this session leads; kept for its memory
+  std::vector<T> logits_, hidden_, features_;                  // what outputs() shows
+  std::vector<T> next_logits_, next_hidden_, next_features_;  // of the call that runs
+};
+
+}  // namespace gov

@@ -1,0 +1,91 @@
+// Attention over prepared queries: softmax(scale q k^T [+ sink]) v per head, grouped-query (Ainslie
+// et al. 2023). Causal over a KvCache with an optional sliding window and sinks, or bidirectional
+// within one image. Each (token, key head) is one unit of work with one order of reduction.
+#pragma once
+
+#include "gov/core/observer.hpp"
+#include "gov/nn/context.hpp"
+#include "gov/nn/kv_cache.hpp"
+
+namespace gov {
+
+struct AttentionShape {
+  index_t heads, kv_heads, head_dim;
+  double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
+};
+
+// Scratch for the scores of one unit of work per worker: [workers, group * longest].
+template <class T>
+Rows<T> score_rows(Context<T>& context, const AttentionShape& shape, index_t longest) {
+  return context.rows(context.pool.size(),
+                      round_up(shape.heads / shape.kv_heads * longest, cache_line / 4));
+}
+
+// q, out [tokens, heads * head_dim]: the tokens at positions first_position.. of the sequence whose
+// keys and values, these tokens' own included, lie in `cache`. sinks [heads] or null.
+template <class T, class O>
+void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T> q,
+                      KvCache<T>& cache, index_t first_position, const float* sinks, Rows<T> out,
+                      O& observer, index_t layer) {
+  const ArenaScope scope(context.arena);
+  const index_t group = shape.heads / shape.kv_heads;
+  const index_t seen = first_position + q.rows;
+  Rows<T> maps;
+  if constexpr (observes_attention<O>) {
+    maps = context.rows(q.rows * shape.heads, seen);
+    std::fill_n(maps.data, maps.rows * seen, T(0));
+  }
+  const auto scratch =
+      score_rows(context, shape, cache.window() ? std::min(cache.window(), seen) : seen);
+  context.pool.parallel_for(q.rows * shape.kv_heads, [&](index_t unit, int worker) {
+    const index_t token = q.rows - 1 - unit / shape.kv_heads;  // longest first
+    const index_t head = unit % shape.kv_heads * group, position = first_position + token;
+    const index_t first = cache.first_visible(position);
+    const auto pieces = cache.pieces(first, position + 1);
+    kernel::AttentionArgs<T> args;
+    args.query = q.row(token) + head * shape.head_dim;
+    args.out = out.row(token) + head * shape.head_dim;
+    args.query_stride = args.head_dim = shape.head_dim;
+    args.group = group;
+    const index_t offset = head / group * shape.head_dim;
+    for (std::size_t i = 0; i < 2; ++i)
+      if (pieces[i].count > 0)
+        args.pieces[i] = {pieces[i].keys + offset, pieces[i].values + offset, pieces[i].count};
+    args.key_stride = cache.width();
+    args.sinks = sinks ? sinks + head : nullptr;
+    args.scale = shape.scale();
+    args.scores = scratch.row(worker);
+    context.kernels.attention(args);
+    if constexpr (observes_attention<O>)
+      for (index_t g = 0; g < group; ++g)
+        std::copy_n(args.scores + g * (position + 1 - first), position + 1 - first,
+                    maps.row(token * shape.heads + head + g) + first);
+  });
+  if constexpr (observes_attention<O>) observe(observer, "attention", layer, maps);
+  else (void)observer, (void)layer;
+}
+
+// Every token sees every token: q, k, v, out [tokens, heads * head_dim].
+template <class T>
+void full_attention(Context<T>& context, const AttentionShape& shape, Input<T> q,
+                    Input<T> k, Input<T> v, Rows<T> out) {
+  const ArenaScope scope(context.arena);
+  const auto scratch = score_rows(context, shape, q.rows);
+  const index_t group = shape.heads / shape.kv_heads;
+  context.pool.parallel_for(q.rows * shape.kv_heads, [&](index_t unit, int worker) {
+    const index_t token = unit % q.rows, head = unit / q.rows * group;
+    const index_t offset = head / group * shape.head_dim;
+    kernel::AttentionArgs<T> args;
+    args.query = q.row(token) + head * shape.head_dim;
+    args.out = out.row(token) + head * shape.head_dim;
+    args.query_stride = args.head_dim = shape.head_dim;
+    args.group = group;
+    args.pieces[0] = {k.data + offset, v.data + offset, k.rows};
+    args.key_stride = k.stride;
+    args.scale = shape.scale();
+    args.scores = scratch.row(worker);
+    context.kernels.attention(args);
+  });
+}
+
+}  // namespace gov

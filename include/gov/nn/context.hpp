@@ -1,0 +1,36 @@
+// What a forward pass runs on: the kernel table of the chosen backend, the thread pool, scratch
+// memory and the cancellation token. T is the scalar of the activations (float; double as truth).
+#pragma once
+
+#include <stop_token>
+#include <type_traits>
+
+#include "gov/core/arena.hpp"
+#include "gov/core/parallel.hpp"
+#include "gov/kernel/kernels.hpp"
+
+namespace gov {
+
+// Rows that a function only reads; T comes from its other arguments.
+template <class T>
+using Input = std::type_identity_t<Rows<const T>>;
+
+template <class T>
+struct Context {
+  const kernel::Kernels<T>& kernels;
+  ThreadPool& pool;
+  Arena& arena;
+  std::stop_token stop{};
+
+  // Scratch rows; give them back with an ArenaScope.
+  Rows<T> rows(index_t count, index_t width) { return {arena.allocate<T>(count * width), count, width}; }
+
+  // Between layers and tiles, never inside one.
+  void throw_if_cancelled() const {
+    if (stop.stop_requested())
+      throw Error({.code = Errc::cancelled, .file = {}, .field = "call",
+                   .expected = "to run to its end", .found = "a request to stop"});
+  }
+};
+
+}  // namespace gov

@@ -1,0 +1,128 @@
+// A mixture of experts as GPT-OSS has it (transformers: GptOssMLP): router logits, top-k, then
+// softmax over the chosen ones; experts with interleaved gate and up columns and a clamped SwiGLU:
+//   a = (clamp(up) + 1) * gate * sigmoid(alpha * gate),  y = sum_slot weight * (a W_down + b_down)
+// Tokens are grouped by expert, so each expert's weights are read once per call; the sum over a
+// token's slots runs in the order of the choice, whatever other tokens share the call.
+#pragma once
+
+#include "gov/core/observer.hpp"
+#include "gov/kernel/topk.hpp"
+#include "gov/nn/linear.hpp"
+
+namespace gov {
+
+struct SwiGlu {
+  double limit = 7, alpha = 1.702;
+};
+
+template <index_t Hidden, index_t Intermediate, index_t Experts, index_t TopK>
+struct MixtureOfExperts {
+  static_assert(1 <= TopK && TopK <= Experts,
+                "gov: num_experts_per_tok must be between 1 and num_local_experts");
+  using Router = Linear<Hidden, Experts>;
+
+  struct Params {
+    typename Router::Params router;
+    ExpertMatrix<Experts, 2 * Intermediate, Hidden> gate_up_proj;  // rows alternate gate, up
+    Vector<Experts, 2 * Intermediate> gate_up_proj_bias;
+    ExpertMatrix<Experts, Hidden, Intermediate> down_proj;
+    Vector<Experts, Hidden> down_proj_bias;
+
+    template <class V, class N, class... P>
+    static constexpr void visit(V&& v, const N& name, P&... p) {
+      gov::visit(v, name / "router", p.router...);
+      const auto experts = name / "experts";
+      gov::visit(v, experts / "gate_up_proj", p.gate_up_proj...);
+      gov::visit(v, experts / "gate_up_proj_bias", p.gate_up_proj_bias...);
+      gov::visit(v, experts / "down_proj", p.down_proj...);
+      gov::visit(v, experts / "down_proj_bias", p.down_proj_bias...);
+    }
+  };
+
+  // x [tokens, Hidden] normed; adds to y [tokens, Hidden].
+  template <class T, class O>
+  static void forward(Context<T>& context, const Params& p, const SwiGlu& glu, Input<T> x,
+                      Rows<T> y, O& observer, index_t layer) {
+    const ArenaScope scope(context.arena);
+    const index_t slots = x.rows * TopK;
+    const auto logits = context.rows(x.rows, Experts);
+    Router::forward(context, p.router, x, logits);
+    observe(observer, "router", layer, logits);
+    const Rows<index_t> chosen(context.arena.template allocate<index_t>(slots), x.rows, TopK);
+    const auto weights = context.rows(x.rows, TopK);
+    choose(context, logits, chosen, weights);
+    observe(observer, "router_indices", layer, chosen);
+    observe(observer, "router_weights", layer, weights);
+
+    // Slots in order of expert, then token: order[begin[e] .. begin[e + 1]).
+    index_t* const begin = context.arena.template allocate<index_t>(Experts + 1);
+    index_t* const order = context.arena.template allocate<index_t>(slots);
+    std::fill_n(begin, Experts + 1, index_t{0});
+    for (index_t s = 0; s < slots; ++s) ++begin[chosen.data[s] + 1];
+    for (index_t e = 0; e < Experts; ++e) begin[e + 1] += begin[e];
+    for (index_t s = 0; s < slots; ++s) order[begin[chosen.data[s]]++] = s;
+    std::copy_backward(begin, begin + Experts, begin + Experts + 1), begin[0] = 0;
+
+    const auto gathered = context.rows(slots, Hidden);
+    context.pool.parallel_for((slots + 15) / 16, [&](index_t chunk) {
+      for (index_t i = chunk * 16; i < std::min(slots, chunk * 16 + 16); ++i)
+        std::copy_n(x.row(order[i] / TopK), Hidden, gathered.row(i));
+    });
+    const auto gate_up = context.rows(slots, 2 * Intermediate);
+    grouped(context, begin, p.gate_up_proj, p.gate_up_proj_bias.values(), gathered, gate_up);
+    context.pool.parallel_for((slots + 15) / 16, [&](index_t chunk) {
+      for (index_t i = chunk * 16; i < std::min(slots, chunk * 16 + 16); ++i)
+        context.kernels.swiglu_clamped(gate_up.row(i), Intermediate, glu.limit, glu.alpha,
+                                       gate_up.row(i));
+    });
+    const auto down = context.rows(slots, Hidden);
+    grouped(context, begin, p.down_proj, p.down_proj_bias.values(),
+            Rows<T>(gate_up.data, slots, Intermediate, gate_up.stride), down);
+
+    index_t* const place = context.arena.template allocate<index_t>(slots);
+    for (index_t i = 0; i < slots; ++i) place[order[i]] = i;
+    context.pool.parallel_for((x.rows + 15) / 16, [&](index_t chunk) {
+      for (index_t t = chunk * 16; t < std::min(x.rows, chunk * 16 + 16); ++t)
+        for (index_t k = 0; k < TopK; ++k)
+          context.kernels.axpy(weights(t, k), down.row(place[t * TopK + k]), y.row(t), Hidden);
+    });
+  }
+
+ private:
+  template <class T>
+  static void choose(Context<T>& context, Input<T> logits, Rows<index_t> chosen,
+                     Rows<T> weights) {
+    for (index_t t = 0; t < logits.rows; ++t) {
+      kernel::top_k(logits.row(t), Experts, TopK, chosen.row(t));
+      for (index_t k = 0; k < TopK; ++k) weights(t, k) = logits(t, chosen(t, k));
+      context.kernels.softmax(weights.row(t), TopK);
+    }
+  }
+
+  // y[rows of expert e] = x[rows of expert e] W_e^T + b_e, all experts' tiles in one loop.
+  template <class T, class W>
+  static void grouped(Context<T>& context, const index_t* begin, const W& w, const float* bias,
+                      Input<T> x, Rows<T> y) {
+    constexpr index_t columns = 64, rows = 128;
+    constexpr index_t column_tiles = (W::out + columns - 1) / columns;
+    const index_t most = x.rows / rows + Experts;
+    struct Piece {
+      index_t expert, first, count;
+    };
+    Piece* const pieces = context.arena.template allocate<Piece>(most);
+    index_t count = 0;
+    for (index_t e = 0; e < Experts; ++e)
+      for (index_t first = begin[e]; first < begin[e + 1]; first += rows)
+        pieces[count++] = {e, first, std::min(rows, begin[e + 1] - first)};
+    context.pool.parallel_for(count * column_tiles, [&](index_t i) {
+      const Piece& piece = pieces[i / column_tiles];
+      const index_t first = i % column_tiles * columns;
+      context.kernels.matmul({.x = x.slice(piece.first, piece.count), .w = w.view(piece.expert),
+                              .bias = bias + piece.expert * W::out,
+                              .y = y.slice(piece.first, piece.count), .first = first,
+                              .last = std::min(W::out, first + columns)});
+    });
+  }
+};
+
+}  // namespace gov

@@ -1,0 +1,54 @@
+// Linear: y = x W^T + b, weight [out, in] as stored. Work is cut into tiles of fixed size, so the
+// result does not depend on the number of threads.
+#pragma once
+
+#include <algorithm>
+
+#include "gov/core/params.hpp"
+#include "gov/nn/context.hpp"
+
+namespace gov {
+
+// y (+)= x w^T + bias with run-time extents; x [rows, in], y [rows, out]; bias may be null.
+template <class T>
+void matmul(Context<T>& context, Input<T> x, const WeightView& w, const float* bias, Rows<T> y,
+            bool accumulate = false) {
+  constexpr index_t columns = 64, rows = 128, worth_sharing = index_t{1} << 15;
+  const auto tile = [&](index_t row, index_t row_count, index_t first, index_t last) {
+    context.kernels.matmul({.x = x.slice(row, row_count), .w = w, .bias = bias,
+                            .y = y.slice(row, row_count), .first = first, .last = last,
+                            .accumulate = accumulate});
+  };
+  if (x.rows * w.out * w.in < worth_sharing) return tile(0, x.rows, 0, w.out);
+  const index_t row_tiles = (x.rows + rows - 1) / rows, column_tiles = (w.out + columns - 1) / columns;
+  context.pool.parallel_for(row_tiles * column_tiles, [&](index_t i) {
+    const index_t row = i % row_tiles * rows, first = i / row_tiles * columns;
+    tile(row, std::min(rows, x.rows - row), first, std::min(w.out, first + columns));
+  });
+}
+
+template <index_t In, index_t Out, bool HasBias = true>
+struct Linear {
+  struct Params {
+    Matrix<Out, In> weight;
+    present_if<HasBias, Vector<Out>> bias;
+
+    template <class V, class N, class... P>
+    static constexpr void visit(V&& v, const N& name, P&... p) {
+      gov::visit(v, name / "weight", p.weight...);
+      gov::visit(v, name / "bias", p.bias...);
+    }
+    const float* bias_values() const {
+      if constexpr (HasBias) return bias.values();
+      else return nullptr;
+    }
+  };
+
+  template <class T>
+  static void forward(Context<T>& context, const Params& p, Input<T> x, Rows<T> y,
+                      bool accumulate = false) {
+    matmul(context, x, p.weight.view(), p.bias_values(), y, accumulate);
+  }
+};
+
+}  // namespace gov

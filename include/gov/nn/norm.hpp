@@ -1,0 +1,59 @@
+// The two norms, row by row:
+//   RmsNorm    y = x / sqrt(mean(x^2) + eps) * weight                 (Zhang, Sennrich 2019)
+//   LayerNorm  y = (x - mean) / sqrt(var + eps) * weight + bias       (Ba, Kiros, Hinton 2016)
+// eps is the caller's: checkpoints disagree on it.
+#pragma once
+
+#include "gov/core/params.hpp"
+#include "gov/nn/context.hpp"
+
+namespace gov {
+
+// Calls row(i) for each row, shared out in chunks of fixed size.
+template <class T, class F>
+void for_each_row(Context<T>& context, index_t rows, index_t width, F&& row) {
+  const index_t chunk = std::max<index_t>(1, 8192 / std::max<index_t>(1, width));
+  context.pool.parallel_for((rows + chunk - 1) / chunk, [&](index_t c) {
+    for (index_t i = c * chunk; i < std::min(rows, (c + 1) * chunk); ++i) row(i);
+  });
+}
+
+template <index_t Width>
+struct RmsNorm {
+  struct Params {
+    Vector<Width> weight;
+    template <class V, class N, class... P>
+    static constexpr void visit(V&& v, const N& name, P&... p) {
+      gov::visit(v, name / "weight", p.weight...);
+    }
+  };
+  template <class T>
+  static void forward(Context<T>& context, const Params& p, double eps, Input<T> x, Rows<T> y) {
+    for_each_row(context, x.rows, Width, [&](index_t i) {
+      context.kernels.rms_norm(x.row(i), p.weight.values(), Width, eps, y.row(i));
+    });
+  }
+};
+
+template <index_t Width, bool HasBias = true>
+struct LayerNorm {
+  struct Params {
+    Vector<Width> weight;
+    present_if<HasBias, Vector<Width>> bias;
+    template <class V, class N, class... P>
+    static constexpr void visit(V&& v, const N& name, P&... p) {
+      gov::visit(v, name / "weight", p.weight...);
+      gov::visit(v, name / "bias", p.bias...);
+    }
+  };
+  template <class T>
+  static void forward(Context<T>& context, const Params& p, double eps, Input<T> x, Rows<T> y) {
+    const float* bias = nullptr;
+    if constexpr (HasBias) bias = p.bias.values();
+    for_each_row(context, x.rows, Width, [&](index_t i) {
+      context.kernels.layer_norm(x.row(i), p.weight.values(), bias, Width, eps, y.row(i));
+    });
+  }
+};
+
+}  // namespace gov

@@ -1,0 +1,196 @@
+// Chats as messages, and prompts as token lists. A template puts control tokens in by id; everything
+// else (its own words and the users') is encoded as plain text, so that no content can become a
+// control token. Adjacent texts are encoded together, as Hugging Face does with the rendered string.
+// The templates themselves: harmony.hpp, internvl_chat.hpp, internvl_gpt_oss_chat.hpp.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gov/core/checked.hpp"
+#include "gov/core/error.hpp"
+#include "gov/text/tokenizer.hpp"
+
+namespace gov {
+
+enum class Role { system, developer, user, assistant, tool };
+
+constexpr std::string_view to_string(Role role) {
+  switch (role) {
+    case Role::system: return "system";
+    case Role::developer: return "developer";
+    case Role::user: return "user";
+    case Role::assistant: return "assistant";
+    case Role::tool: return "tool";
+  }
+  return "user";
+}
+
+// A part of a message: text, or where the next image or video of the prompt belongs.
+struct Content {
+  enum class Kind { text, image, video };
+  Kind kind = Kind::text;
+  std::string text;
+  index_t frames = 0;  // of a video: how many it has, to be checked; 0 takes what VisualTokens says
+
+  static Content of_text(std::string text) { return {Kind::text, std::move(text), 0}; }
+  static Content image() { return {Kind::image, {}, 0}; }
+  static Content video(index_t frames = 0) { return {Kind::video, {}, frames}; }
+};
+
+struct Message {
+  Role role = Role::user;
+  std::vector<Content> content;
+  // The rest is harmony's.
+  std::string channel = {};       // of the assistant: analysis, commentary or final ("" is final)
+  std::string recipient = {};     // of a tool call: "functions.get_weather"
+  std::string content_type = {};  // of a tool call: "" is "json"
+  std::string name = {};          // of a tool's answer: "functions.get_weather"; "" answers the last call
+
+  // The text parts joined.
+  std::string text() const {
+    std::string joined;
+    for (const Content& part : content) joined += part.text;
+    return joined;
+  }
+};
+
+inline Message message(Role role, std::string text, std::string channel = {}) {
+  return {.role = role, .content = {Content::of_text(std::move(text))}, .channel = std::move(channel)};
+}
+
+// How many context tokens the images and video frames of a prompt take, in order of appearance:
+// num_image_token * num_patches for an image, num_image_token for a frame.
+struct VisualTokens {
+  std::vector<index_t> images;
+  std::vector<std::vector<index_t>> videos;  // per video, per frame
+};
+
+// A run of image context tokens in a prompt.
+struct VisualSpan {
+  index_t begin = 0, count = 0;
+};
+
+struct Prompt {
+  std::vector<int> ids;
+  std::vector<VisualSpan> visuals;  // in order
+  int image_token_id = -1;          // the id that fills them; -1 in a prompt without any
+};
+
+// How images and videos are written between texts.
+struct VisualFormat {
+  std::string start = "<img>", context = "<IMG_CONTEXT>", end = "</img>";  // added tokens
+  std::string after = "\n";            // text behind an image or a video
+  std::string frame = "Frame{i}: ";    // text before a frame; {i} counts from 1
+  std::string between_frames = "\n";
+};
+
+class PromptBuilder {
+ public:
+  static constexpr index_t max_tokens = index_t{1} << 26;
+
+  PromptBuilder(Tokenizer tokenizer, VisualTokens visuals, VisualFormat format = {})
+      : tokenizer_(std::move(tokenizer)), visuals_(std::move(visuals)), format_(std::move(format)) {}
+
+  // Text of the template or of a user, never parsed for control tokens.
+  PromptBuilder& text(std::string_view text) {
+    run_ += text;
+    return *this;
+  }
+  // A control token, which must be among the tokenizer's added tokens.
+  PromptBuilder& control(std::string_view token) {
+    flush();
+    prompt_.ids.push_back(tokenizer_.added_token_id(token));
+    return *this;
+  }
+  PromptBuilder& content(const std::vector<Content>& parts) {
+    for (const Content& part : parts) {
+      switch (part.kind) {
+        case Content::Kind::text: text(part.text); break;
+        case Content::Kind::image: image(); break;
+        case Content::Kind::video: video(part.frames); break;
+      }
+    }
+    return *this;
+  }
+
+  // The prompt; refuses images or videos that no placeholder took.
+  Prompt finish() {
+    flush();
+    if (next_image_ != visuals_.images.size())
+      mismatch("images", next_image_, visuals_.images.size());
+    if (next_video_ != visuals_.videos.size())
+      mismatch("videos", next_video_, visuals_.videos.size());
+    return std::move(prompt_);
+  }
+
+ private:
+  [[noreturn]] static void mismatch(std::string_view what, std::size_t places, std::size_t given) {
+    throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = std::string(what),
+                 .expected = "as many as the messages have places for, " + std::to_string(places),
+                 .found = std::to_string(given)});
+  }
+  std::size_t places(Content::Kind kind) const {
+    return kind == Content::Kind::image ? next_image_ + 1 : next_video_ + 1;
+  }
+
+  void image() {
+    if (next_image_ == visuals_.images.size())
+      mismatch("images", places(Content::Kind::image), visuals_.images.size());
+    visual(visuals_.images[next_image_++], "images");
+    text(format_.after);
+  }
+
+  void video(index_t frames) {
+    if (next_video_ == visuals_.videos.size())
+      mismatch("videos", places(Content::Kind::video), visuals_.videos.size());
+    const auto& counts = visuals_.videos[next_video_++];
+    if (counts.empty() || (frames != 0 && frames != std::ssize(counts)))
+      throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = "video frames",
+                   .expected = frames ? std::to_string(frames) : "at least one",
+                   .found = std::to_string(counts.size())});
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (i > 0) text(format_.between_frames);
+      std::string label = format_.frame;
+      if (const std::size_t at = label.find("{i}"); at != label.npos)
+        label.replace(at, 3, std::to_string(i + 1));
+      text(label);
+      visual(counts[i], "video frames");
+    }
+    text(format_.after);
+  }
+
+  void visual(index_t count, std::string_view field) {
+    if (count < 1 || count > max_tokens)
+      throw Error({.code = Errc::bad_argument, .file = {}, .field = std::string(field),
+                   .expected = "1 to " + std::to_string(max_tokens) + " tokens each",
+                   .found = std::to_string(count)});
+    control(format_.start);
+    prompt_.image_token_id = tokenizer_.added_token_id(format_.context);
+    const auto begin = std::ssize(prompt_.ids);
+    if (begin > max_tokens - count)
+      throw Error({.code = Errc::limit_exceeded, .file = {}, .field = "prompt",
+                   .expected = "at most " + std::to_string(max_tokens) + " tokens", .found = "more"});
+    prompt_.visuals.push_back({begin, count});
+    prompt_.ids.resize(static_cast<std::size_t>(begin + count), prompt_.image_token_id);
+    control(format_.end);
+  }
+
+  void flush() {
+    if (run_.empty()) return;
+    tokenizer_.encode_to(run_, prompt_.ids, plain_text);
+    run_.clear();
+  }
+
+  Tokenizer tokenizer_;
+  VisualTokens visuals_;
+  VisualFormat format_;
+  Prompt prompt_;
+  std::string run_;
+  std::size_t next_image_ = 0, next_video_ = 0;
+};
+
+}  // namespace gov

@@ -1,0 +1,108 @@
+// gov dump: every named intermediate of one forward pass as a safetensors file, to be compared with
+// another implementation: input_ids, pixel_values, image_features, hidden_states.<l>, router.<l>
+// (logits), router_indices.<l>, router_weights.<l>, vision_hidden_states.<l>, logits.
+#pragma once
+
+#include <map>
+
+#include "gov/io/safetensors_writer.hpp"
+#include "gov/tool/progress.hpp"
+#include "gov/tool/prompt.hpp"
+
+namespace gov::tool {
+
+// Gathers what it is shown; rows of later chunks and tiles go behind those of earlier ones.
+class Recorder {
+ public:
+  void on(const std::string& name, Rows<float> rows) {
+    auto& tensor = floats_[name];
+    tensor.width = rows.cols;
+    for (index_t i = 0; i < rows.rows; ++i)
+      tensor.data.insert(tensor.data.end(), rows.row(i), rows.row(i) + rows.cols);
+  }
+  void on(const std::string& name, Rows<index_t> rows) {
+    auto& tensor = integers_[name];
+    tensor.width = rows.cols;
+    tensor.data.insert(tensor.data.end(), rows.data, rows.data + rows.rows * rows.cols);
+  }
+  void add(const std::string& name, std::vector<index_t> shape, std::vector<float> data) {
+    extra_shapes_[name] = std::move(shape);
+    floats_[name].data = std::move(data);
+  }
+  void add(const std::string& name, std::span<const int> ids) {
+    integers_[name] = {{ids.begin(), ids.end()}, static_cast<index_t>(ids.size())};
+    extra_shapes_[name] = {static_cast<index_t>(ids.size())};
+  }
+
+  void write(const std::string& path) const {
+    std::vector<TensorSpec> specs;
+    const auto list = [&](const auto& tensors, DType dtype) {
+      for (const auto& [name, tensor] : tensors) {
+        const auto extra = extra_shapes_.find(name);
+        const auto rows = static_cast<index_t>(tensor.data.size()) / std::max<index_t>(1, tensor.width);
+        specs.push_back({name, dtype, extra != extra_shapes_.end() ? extra->second
+                                                                   : std::vector<index_t>{rows, tensor.width}});
+      }
+    };
+    list(floats_, DType::F32);
+    list(integers_, DType::I64);
+    write_safetensors(path, specs, [this](const TensorSpec& spec, const ByteSink& sink) {
+      if (spec.dtype == DType::F32) sink(std::as_bytes(std::span(floats_.at(spec.name).data)));
+      else sink(std::as_bytes(std::span(integers_.at(spec.name).data)));
+    });
+  }
+
+ private:
+  template <class T>
+  struct Tensor {
+    std::vector<T> data;
+    index_t width = 0;
+  };
+  std::map<std::string, Tensor<float>> floats_;
+  std::map<std::string, Tensor<index_t>> integers_;
+  std::map<std::string, std::vector<index_t>> extra_shapes_;
+};
+
+// The tensor pixel_values of a safetensors file, F32 [tiles, channels, height, width].
+inline std::vector<float> read_pixel_values(const std::string& path, std::vector<index_t>& shape) {
+  const auto file = SafeTensors::open(path);
+  const TensorEntry& entry = file.at("pixel_values");
+  if (entry.dtype != DType::F32 || entry.shape.size() != 4)
+    throw Error({.code = Errc::checkpoint_mismatch, .file = path, .field = "pixel_values",
+                 .expected = "F32 [tiles, channels, height, width]",
+                 .found = std::string(to_string(entry.dtype)) + " of rank " + std::to_string(entry.shape.size())});
+  shape = entry.shape;
+  std::vector<float> data(static_cast<std::size_t>(entry.element_count()));
+  file.read(entry, std::as_writable_bytes(std::span(data)));
+  return data;
+}
+
+template <class Cfg>
+int dump_command(const DumpArguments& arguments) {
+  const auto model = GovModel<Cfg>::from_pretrained(arguments.model, arguments.model_options(progress_bar()));
+  Recorder recorder;
+  std::vector<int> ids = arguments.token_ids;
+  std::vector<float> pixels;
+  std::vector<index_t> shape;
+  if (ids.empty()) {
+    Chat<GovModel<Cfg>> chat = model.chat(chat_options_of(arguments));
+    const Message turn = turn_of(arguments);
+    const Processed processed =
+        chat.processor().process(std::span(&turn, 1), attachments_of(arguments), arguments.system);
+    ids = processed.prompt.ids;
+    pixels = processed.pixels.data;
+    shape = {processed.pixels.count, processed.pixels.channels, processed.pixels.height, processed.pixels.width};
+  } else if (!arguments.pixel_values.empty()) {
+    pixels = read_pixel_values(arguments.pixel_values, shape);
+  }
+  Inputs inputs{.input_ids = ids};
+  if (!pixels.empty()) inputs.pixel_values = {pixels.data(), shape[0], shape[1], shape[2], shape[3]};
+  auto session = model.session({.context = arguments.context, .chunk = arguments.chunk});
+  session.forward(inputs, {}, recorder);
+  recorder.add("input_ids", ids);
+  if (!pixels.empty()) recorder.add("pixel_values", shape, std::move(pixels));
+  recorder.write(arguments.output);
+  return 0;
+}
+
+}  // namespace gov::tool

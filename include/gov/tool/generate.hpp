@@ -1,0 +1,102 @@
+// gov generate: a prompt and pictures in, the answer out, streamed or as one JSON object.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <iostream>
+
+#include "gov/io/json_writer.hpp"
+#include "gov/tool/progress.hpp"
+#include "gov/tool/prompt.hpp"
+
+namespace gov::tool {
+
+// Ctrl-C asks the running command to stop; a second one ends the program as usual.
+inline std::stop_source& interrupt() {
+  static std::stop_source source;
+  return source;
+}
+inline void stop_on_interrupt() {
+  interrupt();
+  std::signal(SIGINT, [](int) {
+    interrupt().request_stop();  // atomics only: no callback is registered
+    std::signal(SIGINT, SIG_DFL);
+  });
+}
+
+inline std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+}
+
+inline GenerateOptions generate_options_of(const GenerateArguments& arguments, GenerateOptions options) {
+  SamplingOptions& s = options.sampling;
+  const auto take = [&](const auto& given, auto& value) {
+    if (given) value = *given, s.do_sample = true;
+  };
+  take(arguments.temperature, s.temperature);
+  take(arguments.top_k, s.top_k);
+  take(arguments.top_p, s.top_p);
+  take(arguments.min_p, s.min_p);
+  if (arguments.greedy) s.do_sample = false;
+  if (arguments.repetition_penalty) s.repetition_penalty = *arguments.repetition_penalty;
+  s.seed = arguments.seed;
+  s.check();
+  if (arguments.max_new_tokens) options.max_new_tokens = *arguments.max_new_tokens;
+  options.stop = arguments.stop;
+  options.logprobs = arguments.logprobs;
+  options.stop_token = interrupt().get_token();
+  return options;
+}
+
+inline void write_logprobs(JsonWriter& out, const Generated& result) {
+  out.key("logprobs").begin_array();
+  for (const auto& entry : result.logprobs) {
+    out.begin_object().field("token", entry.chosen.token).field("logprob", entry.chosen.logprob);
+    out.key("top").begin_array();
+    for (const auto& candidate : entry.likeliest)
+      out.begin_object().field("token", candidate.token).field("logprob", candidate.logprob).end_object();
+    out.end_array().end_object();
+  }
+  out.end_array();
+}
+
+template <class Cfg>
+int generate_command(const GenerateArguments& arguments) {
+  using clock = std::chrono::steady_clock;
+  const auto start = clock::now();
+  const auto model = GovModel<Cfg>::from_pretrained(
+      arguments.model, arguments.model_options(progress_bar(), interrupt().get_token()));
+  auto chat = model.chat(chat_options_of(arguments));
+  const double load_s = generate_detail::seconds_since(start);
+  GenerateOptions options = generate_options_of(arguments, chat.defaults());
+  if (!arguments.json) options.on_token = [](std::string_view text) { std::cout << text << std::flush; };
+  const Generated result = chat.ask(turn_of(arguments), attachments_of(arguments), options);
+  if (!arguments.json) {
+    std::cout << "\n";
+    if (result.finish_reason == FinishReason::context)
+      std::cerr << "gov: the context of " << chat.session().context() << " positions is full; see --context\n";
+    return result.finish_reason == FinishReason::cancelled ? 1 : 0;
+  }
+  const auto rate = [](index_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
+  };
+  const index_t generated = std::ssize(result.tokens);
+  JsonWriter out;
+  out.begin_object().field("text", result.text).field("tokens", result.tokens);
+  out.field("finish_reason", to_string(result.finish_reason));
+  out.field("prompt_tokens", result.prompt_tokens).field("image_tokens", result.image_tokens);
+  if (arguments.logprobs >= 0) write_logprobs(out, result);
+  out.key("timings").begin_object();
+  out.field("load_s", load_s).field("preprocess_s", chat.preprocess_s()).field("vision_s", result.vision_s);
+  out.field("prefill_s", result.prefill_s).field("decode_s", result.decode_s);
+  out.field("prefill_tokens_per_s", rate(result.prompt_tokens, result.prefill_s));
+  out.field("decode_tokens_per_s", rate(generated - 1, result.decode_s)).end_object();
+  out.field("peak_rss_bytes", peak_rss_bytes()).field("backend", model.backend()).field("threads", model.threads());
+  std::cout << out.end_object().str() << "\n";
+  return result.finish_reason == FinishReason::cancelled ? 1 : 0;
+}
+
+}  // namespace gov::tool

@@ -1,0 +1,11 @@
+// An Arena never runs destructors, so it refuses types that need one.
+// expect: is_trivially_destructible
+#include <gov/core/arena.hpp>
+#include <string>
+
+void use(gov::Arena& arena) {
+  arena.allocate<float>(4);
+#ifdef GOV_FAIL
+  arena.allocate<std::string>(4);
+#endif
+}

@@ -1,0 +1,396 @@
+// Loading: every layout and every way of loading gives the same bits; everything that does not fit is
+// named at once; what fails leaves nothing behind.
+#include "gov/model/load.hpp"
+
+#include <doctest/doctest.h>
+
+#include "gov/model/model_data.hpp"
+#include "tests/io/temp_folder.hpp"
+#include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/models/fixtures.hpp"
+
+namespace {
+
+using namespace gov;
+using namespace gov::test;
+
+const std::filesystem::path fixtures = "tests/fixtures/parity";
+
+template <class Cfg>
+struct Loaded {
+  ModelData<Cfg> data;
+  Layout layout{};
+  std::map<std::string, kernel::QuantizeError> errors;
+};
+
+template <class Cfg>
+void load_into(Loaded<Cfg>& to, const std::filesystem::path& folder, const LoadOptions& options, int threads = 2) {
+  CheckpointOptions checkpoint;
+  checkpoint.map = options.map, checkpoint.check_finite = options.check_finite;
+  auto files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
+  Loader loader(std::move(files), parameter_list(to.data.params), Multimodal<Cfg>, options);
+  ThreadPool pool(threads);
+  auto weights = loader.load(pool);
+  CHECK(weights.layout == loader.layout());
+  to.data.weights = std::move(weights.block), to.data.maps = std::move(weights.maps);
+  to.layout = loader.layout(), to.errors = loader.conversion_errors();
+}
+
+template <class Cfg>
+std::unique_ptr<Loaded<Cfg>> load_folder(const std::filesystem::path& folder, const LoadOptions& options = {}, int threads = 2) {
+  auto loaded = std::make_unique<Loaded<Cfg>>();
+  load_into(*loaded, folder, options, threads);
+  return loaded;
+}
+
+LoadOptions stored_as(const char* storage) {
+  LoadOptions options;
+  options.storage = parse_storage(storage);
+  return options;
+}
+
+// Names of parameters whose format or bytes differ.
+template <class Cfg>
+std::string different(Loaded<Cfg>& a, Loaded<Cfg>& b) {
+  std::string names;
+  const auto ours = parameter_list(a.data.params), theirs = parameter_list(b.data.params);
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    const Storage &x = *ours[i].storage, &y = *theirs[i].storage;
+    const auto bytes = static_cast<std::size_t>(ours[i].data_bytes(x.format));
+    const auto scales = static_cast<std::size_t>(ours[i].scales_bytes(x.format));
+    if (x.format != y.format || std::memcmp(x.data, y.data, bytes) != 0 ||
+        (scales > 0 && std::memcmp(x.scales, y.scales, scales) != 0))
+      names += ours[i].name + " ";
+  }
+  return names;
+}
+
+// A parameter widened, [experts * out, in].
+std::vector<float> widened(const ParameterRef& p) {
+  std::vector<float> values(static_cast<std::size_t>(p.size()));
+  const WeightView view{p.storage->format, p.storage->data, p.storage->scales, p.experts * p.out, p.in};
+  for (index_t row = 0; row < view.out; ++row)
+    kernel::widen_row(kernel::scalar{}, view, row, values.data() + row * p.in);
+  return values;
+}
+
+float element(const CheckpointCopy::Tensor& tensor, index_t i) {
+  if (tensor.dtype == DType::F32) {
+    float value;
+    std::memcpy(&value, tensor.bytes.data() + 4 * i, 4);
+    return value;
+  }
+  bf16 value;
+  std::memcpy(&value, tensor.bytes.data() + 2 * i, 2);
+  return to_float(value);
+}
+
+TEST_CASE("each number lands where it belongs, dense experts turned to [out, in]") {
+  const auto folder = fixtures / "vlm-bf16-hf-new";  // our own names
+  const CheckpointCopy file(folder);
+  const auto loaded = load_folder<VlmBf16>(folder);
+  const auto list = parameter_list(loaded->data.params);
+  CHECK(list.size() == file.tensors.size());
+  for (const auto& p : list) {
+    CAPTURE(p.name);
+    const auto& tensor = file.tensors.at(p.name);
+    CHECK(p.storage->format == (p.is_matrix ? Format::bf16 : Format::f32));
+    CHECK(p.storage->stored_as == DType::BF16);
+    CHECK(reinterpret_cast<std::uintptr_t>(p.storage->data) % 64 == 0);
+    const auto values = widened(p);
+    bool equal = true;
+    for (index_t e = 0; e < p.experts; ++e)
+      for (index_t o = 0; o < p.out; ++o)
+        for (index_t i = 0; i < p.in; ++i) {
+          const index_t ours = (e * p.out + o) * p.in + i;
+          const index_t theirs = p.is_expert ? (e * p.in + i) * p.out + o : ours;
+          equal = equal && values[static_cast<std::size_t>(ours)] == element(tensor, theirs);
+        }
+    CHECK(equal);
+  }
+}
+
+template <class Cfg>
+void check_layouts(const std::vector<std::pair<const char*, Layout>>& folders) {
+  const auto first = load_folder<Cfg>(fixtures / folders.front().first);
+  for (const auto& [folder, layout] : folders) {
+    CAPTURE(folder);
+    const auto loaded = load_folder<Cfg>(fixtures / folder);
+    CHECK(loaded->layout == layout);
+    CHECK(different(*loaded, *first) == "");
+  }
+}
+
+TEST_CASE("every spelling of a checkpoint gives the same bits") {
+  check_layouts<VlmBf16>({{"vlm-bf16", Layout::hf_old}, {"vlm-bf16-hf-new", Layout::hf},
+                          {"vlm-bf16-hf-old", Layout::hf_old}, {"vlm-bf16-internvl", Layout::internvl}});
+  check_layouts<TextMxfp4>({{"text-mxfp4", Layout::hf}, {"text-mxfp4-openai", Layout::openai}});
+  check_layouts<VlmTiny>({{"vlm-tiny", Layout::hf_old}, {"vlm-tiny-sharded", Layout::hf_old}});
+}
+
+TEST_CASE("any number of threads loads the same bits") {
+  for (const char* storage : {"as-stored", "mxfp4-q8"}) {
+    const auto one = load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as(storage), 1);
+    const auto three = load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as(storage), 3);
+    CHECK(different(*one, *three) == "");
+  }
+}
+
+TEST_CASE("mapped equals copied, and takes less memory") {
+  for (const char* folder : {"text-mxfp4", "text-mxfp4-openai"}) {
+    CAPTURE(folder);
+    const auto copied = load_folder<TextMxfp4>(fixtures / folder);
+    LoadOptions options;
+    options.map = true;
+    const auto mapped = load_folder<TextMxfp4>(fixtures / folder, options);
+    CHECK(different(*mapped, *copied) == "");
+    CHECK(copied->data.maps.empty());
+    CHECK(mapped->data.maps.size() == 1);
+    CHECK(mapped->data.weights.size() < copied->data.weights.size() / 4);  // the widened vectors alone
+  }
+}
+
+TEST_CASE("a mapped file whose tensors lie at odd addresses is copied where it must be") {
+  const TempFolder folder;
+  std::string bytes = file_bytes((fixtures / "text-mxfp4" / "model.safetensors").string());
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  bytes.insert(8 + static_cast<std::size_t>(length), " ");
+  ++length;
+  std::memcpy(bytes.data(), &length, 8);
+  folder.write("model.safetensors", bytes);
+  LoadOptions options;
+  options.map = true;
+  const auto mapped = load_folder<TextMxfp4>(folder.path(), options);
+  for (const auto& p : parameter_list(mapped->data.params))
+    if (p.storage->format == Format::bf16)
+      CHECK(reinterpret_cast<std::uintptr_t>(p.storage->data) % 2 == 0);
+  CHECK(different(*mapped, *load_folder<TextMxfp4>(fixtures / "text-mxfp4")) == "");
+}
+
+TEST_CASE("dense experts cannot be mapped, and the error says why") {
+  LoadOptions options;
+  options.map = true;
+  const auto error = error_of([&] { load_folder<VlmBf16>(fixtures / "vlm-bf16", options); });
+  REQUIRE(error);
+  const std::string what = error->what();
+  CHECK(what.find("4 problems") != what.npos);  // two layers, two matrices
+  CHECK(what.find("[experts, in, out]") != what.npos);
+  CHECK(what.find("load without map") != what.npos);
+  options.storage = parse_storage("mxfp4");  // they are converted on the way, so nothing is to be viewed
+  const auto mapped = load_folder<VlmBf16>(fixtures / "vlm-bf16", options);
+  CHECK(different(*mapped, *load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as("mxfp4"))) == "");
+}
+
+TEST_CASE("storage policies: formats and how near the numbers stay") {
+  const auto exact = load_folder<VlmBf16>(fixtures / "vlm-bf16");
+  struct Case {
+    const char* storage;
+    Format experts, language, vision;
+    double experts_nmse, language_nmse;
+  };
+  const Case cases[] = {{"as-stored", Format::bf16, Format::bf16, Format::bf16, 0, 0},
+                        {"f32", Format::f32, Format::f32, Format::f32, 0, 0},
+                        {"f16", Format::f16, Format::f16, Format::f16, 1e-7, 1e-7},
+                        {"mxfp4", Format::mxfp4, Format::bf16, Format::bf16, 0.03, 0},
+                        {"mxfp4-q8", Format::mxfp4, Format::q8, Format::bf16, 0.03, 1e-4}};
+  for (const auto& each : cases) {
+    CAPTURE(each.storage);
+    const auto loaded = load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as(each.storage));
+    const auto ours = parameter_list(loaded->data.params), truth = parameter_list(exact->data.params);
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const auto& p = ours[i];
+      CAPTURE(p.name);
+      const bool vision = p.name.find("vision_tower") != p.name.npos || p.name.find("projector") != p.name.npos;
+      const bool router = p.name.find("router") != p.name.npos;
+      const Format expected = !p.is_matrix ? Format::f32
+                              : p.is_expert ? each.experts
+                              : vision      ? each.vision
+                              : router && each.language == Format::q8 ? Format::bf16
+                                                                      : each.language;
+      CHECK(p.storage->format == expected);
+      const auto a = widened(p), b = widened(truth[i]);
+      double error = 0, power = 0;
+      for (std::size_t j = 0; j < a.size(); ++j) {
+        const double gap = static_cast<double>(a[j]) - static_cast<double>(b[j]);
+        error += gap * gap, power += static_cast<double>(b[j]) * static_cast<double>(b[j]);
+      }
+      CHECK(error <= power * (p.is_expert ? each.experts_nmse : vision || !p.is_matrix ? std::min(1e-7, each.language_nmse) : each.language_nmse));
+      if (is_blocked(expected)) CHECK(error > 0);
+    }
+  }
+}
+
+TEST_CASE("MXFP4 experts widen exactly") {
+  const auto stored = load_folder<TextMxfp4>(fixtures / "text-mxfp4");
+  const auto wide = load_folder<TextMxfp4>(fixtures / "text-mxfp4", stored_as("f32"));
+  const auto a = parameter_list(stored->data.params), b = parameter_list(wide->data.params);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(a[i].name);
+    CHECK(a[i].storage->format == (a[i].is_expert ? Format::mxfp4 : a[i].is_matrix ? Format::bf16 : Format::f32));
+    CHECK(a[i].storage->stored_as == (a[i].is_expert ? DType::U8 : DType::BF16));
+    CHECK(b[i].storage->format == Format::f32);
+    CHECK(widened(a[i]) == widened(b[i]));
+  }
+}
+
+TEST_CASE("everything that does not fit is named in one error, before anything is loaded") {
+  const std::string layer = "model.layers.1.";
+  CheckpointCopy copy(fixtures / "text-mxfp4");
+  copy.tensors.erase(layer + "self_attn.sinks");
+  copy.tensors.erase(layer + "mlp.experts.down_proj_scales");
+  copy.rename(layer + "self_attn.q_proj.weight", layer + "self_attn.query.weight");
+  auto& shape = copy.tensors.at("lm_head.weight").shape;
+  std::swap(shape[0], shape[1]);
+  auto& norm = copy.tensors.at("model.norm.weight");
+  norm.dtype = DType::I16;
+  auto& blocks = copy.tensors.at(layer + "mlp.experts.gate_up_proj_blocks");
+  std::swap(blocks.shape[2], blocks.shape[3]);
+  const TempFolder folder;
+  copy.write(folder.path());
+
+  Loaded<TextMxfp4> loaded;
+  const auto error = error_of([&] { load_into(loaded, folder.path(), {}); });
+  REQUIRE(error);
+  CHECK(error->code() == Errc::checkpoint_mismatch);
+  CHECK(error->file() == folder.path().string());
+  const std::string what = error->what();
+  for (const std::string& part :
+       std::vector<std::string>{layer + "self_attn.sinks: expected a tensor [4], found nothing",
+        layer + "mlp.experts.down_proj_scales: expected the scales of its blocks, found nothing",
+        layer + "self_attn.q_proj.weight: expected a tensor [64, 64], found nothing",
+        layer + "self_attn.query.weight: expected no such tensor in this model, found it is there",
+        std::string("lm_head.weight: expected [112, 64], found [64, 112]"),
+        std::string("model.norm.weight: expected F32, BF16 or F16, found I16 [64]"),
+        layer + "mlp.experts.gate_up_proj_blocks: expected U8 [4, 192, 2, 16], found U8 [4, 192, 16, 2]"}) {
+    CAPTURE(part);
+    CHECK(what.find(part) != what.npos);
+  }
+  CHECK(what.find("7 problems") != what.npos);
+  for (const auto& p : parameter_list(loaded.data.params)) CHECK(p.storage->data == nullptr);
+}
+
+TEST_CASE("one problem is the error itself") {
+  CheckpointCopy copy(fixtures / "vlm-bf16-internvl");
+  auto& qkv = copy.tensors.at("vision_model.encoder.layers.1.attn.qkv.weight");
+  qkv.shape[0] -= 1, qkv.bytes.resize(qkv.bytes.size() - 64);
+  const TempFolder folder;
+  copy.write(folder.path());
+  const auto error = error_of([&] { load_folder<VlmBf16>(folder.path()); });
+  REQUIRE(error);
+  CHECK(error->field() == "vision_model.encoder.layers.1.attn.qkv.weight");
+  CHECK(error->file() == folder / "model.safetensors");
+  CHECK(error->expected() == "[96, 32]");
+  CHECK(error->found() == "[95, 32]");
+}
+
+TEST_CASE("a fused tensor that is missing or of another type is named once") {
+  CheckpointCopy copy(fixtures / "vlm-bf16-internvl");
+  copy.tensors.erase("vision_model.encoder.layers.0.attn.qkv.bias");
+  auto& weight = copy.tensors.at("vision_model.encoder.layers.0.attn.qkv.weight");
+  weight.dtype = DType::I16;
+  const TempFolder folder;
+  copy.write(folder.path());
+  const auto error = error_of([&] { load_folder<VlmBf16>(folder.path()); });
+  REQUIRE(error);
+  const std::string what = error->what();
+  CHECK(what.find("2 problems") != what.npos);
+  CHECK(what.find("attn.qkv.bias: expected a tensor, found nothing") != what.npos);
+  CHECK(what.find("attn.qkv.weight: expected F32, BF16 or F16, found I16 [96, 32]") != what.npos);
+}
+
+TEST_CASE("a scale of 255 is NaN and refused, kept or converted") {
+  CheckpointCopy copy(fixtures / "text-mxfp4");
+  copy.tensors.at("model.layers.0.mlp.experts.down_proj_scales").bytes[100] = std::byte{255};
+  const TempFolder folder;
+  copy.write(folder.path());
+  for (const char* storage : {"as-stored", "f32"}) {
+    CAPTURE(storage);
+    Loaded<TextMxfp4> loaded;
+    const auto error = error_of([&] { load_into(loaded, folder.path(), stored_as(storage)); });
+    REQUIRE(error);
+    CHECK(error->code() == Errc::not_finite);
+    CHECK(error->field() == "model.layers.0.mlp.experts.down_proj_scales");
+    for (const auto& p : parameter_list(loaded.data.params)) CHECK(p.storage->data == nullptr);
+  }
+}
+
+TEST_CASE("NaN in weights: loaded unless asked about") {
+  CheckpointCopy copy(fixtures / "text-mxfp4");
+  auto& bytes = copy.tensors.at("model.embed_tokens.weight").bytes;
+  bytes[40] = std::byte{0xc0}, bytes[41] = std::byte{0x7f};
+  const TempFolder folder;
+  copy.write(folder.path());
+  CHECK_NOTHROW(load_folder<TextMxfp4>(folder.path()));
+  LoadOptions options;
+  options.check_finite = true;
+  const auto error = error_of([&] { load_folder<TextMxfp4>(folder.path(), options); });
+  REQUIRE(error);
+  CHECK(error->code() == Errc::not_finite);
+  CHECK(error->field() == "model.embed_tokens.weight");
+  // A format without a code for it refuses it as well.
+  CHECK(code_of([&] { load_folder<TextMxfp4>(folder.path(), stored_as("mxfp4-q8")); }) == "not_finite");
+}
+
+TEST_CASE("leftovers of older files and names without the base model's prefix are accepted") {
+  CheckpointCopy copy(fixtures / "text-mxfp4");
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : copy.tensors) names.push_back(name);
+  for (const auto& name : names)
+    if (name.starts_with("model.")) copy.rename(name, name.substr(6));
+  copy.tensors["layers.0.self_attn.rotary_emb.inv_freq"] = copy.tensors.at("norm.weight");
+  const TempFolder folder;
+  copy.write(folder.path());
+  CHECK(different(*load_folder<TextMxfp4>(folder.path()), *load_folder<TextMxfp4>(fixtures / "text-mxfp4")) == "");
+}
+
+TEST_CASE("progress rises to 1") {
+  for (const int threads : {1, 4}) {
+    std::vector<double> shares;
+    LoadOptions options;
+    options.progress = [&](std::string_view step, double share) {
+      CHECK(step == "loading");
+      shares.push_back(share);
+    };
+    load_folder<VlmBf16>(fixtures / "vlm-bf16", options, threads);
+    REQUIRE(shares.size() > 2);
+    CHECK(std::is_sorted(shares.begin(), shares.end()));
+    CHECK(shares.back() == 1);
+    CHECK(shares.front() < 1);
+  }
+}
+
+TEST_CASE("cancelled or interrupted loads leave the parameters empty") {
+  for (const bool by_token : {true, false}) {
+    std::stop_source source;
+    LoadOptions options;
+    options.stop = source.get_token();
+    options.progress = [&](std::string_view, double) {
+      if (!by_token) throw std::runtime_error("from the callback");
+      source.request_stop();
+    };
+    Loaded<VlmBf16> loaded;
+    if (by_token) CHECK(code_of([&] { load_into(loaded, fixtures / "vlm-bf16", options); }) == "cancelled");
+    else CHECK_THROWS_WITH(load_into(loaded, fixtures / "vlm-bf16", options), "from the callback");
+    for (const auto& p : parameter_list(loaded.data.params)) CHECK(p.storage->data == nullptr);
+    CHECK(loaded.data.weights.size() == 0);
+  }
+}
+
+TEST_CASE("transposing by tiles equals two loops") {
+  for (const index_t element : {2, 4})
+    for (const auto& [rows, columns] : {std::pair<index_t, index_t>{1, 1}, {3, 70}, {32, 32}, {65, 33}}) {
+      std::vector<std::byte> from(static_cast<std::size_t>(rows * columns * element)), to(from.size());
+      for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i * 31 % 251);
+      Loader::transpose(from.data(), rows, columns, element, to.data());
+      bool equal = true;
+      for (index_t r = 0; r < rows; ++r)
+        for (index_t c = 0; c < columns; ++c)
+          for (index_t b = 0; b < element; ++b)
+            equal = equal && to[static_cast<std::size_t>((c * rows + r) * element + b)] ==
+                                 from[static_cast<std::size_t>((r * columns + c) * element + b)];
+      CHECK(equal);
+    }
+}
+
+}  // namespace
