@@ -11,15 +11,17 @@ gov_install_packages(build)
 gov_build("${root}" "${root}/build/demo" TARGETS gov_tool score_digits OPTIONS
   -DCMAKE_BUILD_TYPE=Release -DGOV_BUILD_TESTS=OFF -DGOV_BUILD_BENCHMARKS=OFF ${options})
 
-# questions.txt: one picture and its question per line, "scene_01.png Which digits do you see?".
-file(STRINGS "${digits}/questions.txt" questions)
-foreach(line IN LISTS questions)
-  string(REGEX MATCH "^([^ ]+) +(.*)$" _ "${line}")
-  message("\n${CMAKE_MATCH_1}: ${CMAKE_MATCH_2}")
-  execute_process(COMMAND "${root}/build/demo/bin/gov" generate --model "${digits}/model"
-    --image "${digits}/${CMAKE_MATCH_1}" --prompt "${CMAKE_MATCH_2}" --greedy
-    COMMAND_ERROR_IS_FATAL ANY)
+# pictures/expected.json names the pictures and holds two questions about each.
+file(READ "${digits}/pictures/expected.json" expected)
+string(JSON count LENGTH "${expected}" cases)
+math(EXPR last "${count} - 1")
+foreach(i RANGE ${last})
+  string(JSON picture GET "${expected}" cases ${i} picture)
+  string(JSON question GET "${expected}" cases ${i} question)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E echo "\n${picture}: ${question}")
+  execute_process(COMMAND "${root}/build/demo/bin/gov" generate --model "${digits}/model" --greedy
+    --image "${digits}/pictures/${picture}" --prompt "${question}" COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
 
-message("\nThe score on the held-out scenes:")
+execute_process(COMMAND ${CMAKE_COMMAND} -E echo "\nThe score on the held-out scenes:")
 execute_process(COMMAND "${root}/build/demo/bin/score_digits" "${digits}" COMMAND_ERROR_IS_FATAL ANY)

@@ -15,9 +15,11 @@ std::string header(const std::string& name, const std::string& storage,
     return std::string(indent) + "static constexpr " + std::string(type) + " config" + code + ";\n";
   };
   const auto title = [&](std::string_view indent) {
-    std::string text = std::string(indent) + "static constexpr std::string_view name = \"" + name + "\";\n";
+    std::string text =
+        std::string(indent) + "static constexpr std::string_view name = \"" + name + "\";\n";
     if (!storage.empty())
-      text += std::string(indent) + "static constexpr std::string_view storage = \"" + storage + "\";\n";
+      text += std::string(indent) + "static constexpr std::string_view storage = \"" + storage +
+              "\";\n";
     return text;
   };
   gov::GptOssConfig language = description.language;
@@ -33,16 +35,20 @@ std::string header(const std::string& name, const std::string& storage,
   language.tie_word_embeddings = false;  // the top level decides
   return text + "struct " + name + " : gov::InternVl {\n" + title("  ") +
          "  struct Vision : gov::InternVitModules {\n" +
-         config(gov::InternVitConfig::type, gov::config_code(description.composition->vision), "    ") +
+         config(gov::InternVitConfig::type, gov::config_code(description.composition->vision),
+                "    ") +
          "  };\n  struct Language : gov::GptOss {\n" +
          config(language.type, gov::config_code(language), "    ") + "  };\n" +
-         config(gov::InternVlConfig::type, gov::config_code(description.composition->internvl), "  ") + "};\n";
+         config(gov::InternVlConfig::type, gov::config_code(description.composition->internvl),
+                "  ") +
+         "};\n";
 }
 
 bool is_identifier(const std::string& text) {
   if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
   for (const char c : text)
-    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) return false;
+    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+      return false;
   return true;
 }
 
@@ -60,7 +66,8 @@ int main(int argc, char** argv) {
     if (value) *value = argv[i + 1];
   }
   if (argc % 2 == 0 || !is_identifier(name) || config.empty() || output.empty()) {
-    std::cerr << "usage: gov_config --name Name --config FOLDER|config.json [--storage S] --output FILE\n";
+    std::cerr << "usage: gov_config --name Name --config FOLDER|config.json [--storage S] --output "
+                 "FILE\n";
     return 2;
   }
   try {
@@ -69,7 +76,12 @@ int main(int argc, char** argv) {
     std::ofstream file(output, std::ios::trunc);
     file << text;
     file.close();
-    if (!file) throw gov::Error({.code = gov::Errc::io_error, .file = output, .field = {}, .expected = "to write it", .found = "an error"});
+    if (!file)
+      throw gov::Error({.code = gov::Errc::io_error,
+                        .file = output,
+                        .field = {},
+                        .expected = "to write it",
+                        .found = "an error"});
   } catch (const gov::Error& error) {
     std::cerr << "gov_config: error: " << error.what() << "\n";
     return 1;

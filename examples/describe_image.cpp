@@ -14,8 +14,10 @@ int main(int argc, char** argv) {
     const auto model = gov::GovModel<Digits>::from_pretrained(argv[1]);
     auto chat = model.chat();
     const auto print = [](std::string_view text) { std::cout << text << std::flush; };
-    const auto reply = chat.ask(argv[3], gov::image(argv[2]), {.max_new_tokens = 64, .on_token = print});
-    std::cout << "\n(" << reply.prompt_tokens << " prompt tokens, " << reply.image_tokens << " of them image)\n";
+    const auto reply =
+        chat.ask(argv[3], gov::image(argv[2]), {.max_new_tokens = 64, .on_token = print});
+    std::cout << "\n(" << reply.prompt_tokens << " prompt tokens, " << reply.image_tokens
+              << " of them image)\n";
     return 0;
   } catch (const gov::Error& error) {
     std::cerr << "error: " << error.what() << "\n";

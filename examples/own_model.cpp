@@ -1,5 +1,5 @@
-// A model of one's own: a geometry that no checkpoint has, and a block that GPT-OSS does not have (a
-// plain gated feed-forward in place of the experts). Nothing but this file is needed.
+// A model of one's own: a geometry that no checkpoint has, and a block that GPT-OSS does not have
+// (a plain gated feed-forward in place of the experts). Nothing but this file is needed.
 #include <iostream>
 
 #include "gov/gov.hpp"
@@ -23,8 +23,8 @@ struct GatedMlp {
   };
 
   template <class T, class O>
-  static void forward(gov::Context<T>& context, const Params& p, gov::Absent, gov::Input<T> x, gov::Rows<T> y,
-                      O& observer, gov::index_t layer) {
+  static void forward(gov::Context<T>& context, const Params& p, gov::Absent, gov::Input<T> x,
+                      gov::Rows<T> y, O& observer, gov::index_t layer) {
     const gov::ArenaScope scope(context.arena);
     const auto gate = context.rows(x.rows, Intermediate), up = context.rows(x.rows, Intermediate);
     Up::forward(context, p.gate_proj, x, gate);
@@ -40,10 +40,16 @@ struct GatedMlp {
 
 struct OwnModel : gov::GptOss {
   static constexpr std::string_view name = "OwnModel";
-  static constexpr gov::GptOssConfig config{
-      .hidden_size = 64, .intermediate_size = 96, .num_hidden_layers = 3, .num_attention_heads = 4,
-      .num_key_value_heads = 2, .head_dim = 16, .vocab_size = 300, .sliding_window = 16,
-      .max_position_embeddings = 512, .layer_types = gov::LayerTypes("ssf")};
+  static constexpr gov::GptOssConfig config{.hidden_size = 64,
+                                            .intermediate_size = 96,
+                                            .num_hidden_layers = 3,
+                                            .num_attention_heads = 4,
+                                            .num_key_value_heads = 2,
+                                            .head_dim = 16,
+                                            .vocab_size = 300,
+                                            .sliding_window = 16,
+                                            .max_position_embeddings = 512,
+                                            .layer_types = gov::LayerTypes("ssf")};
   static constexpr gov::Absent feed_forward(const gov::GptOssConfig&) { return {}; }
   template <class C>
   using FeedForward = GatedMlp<C::config.hidden_size, C::config.intermediate_size>;

@@ -1,5 +1,5 @@
-// How well does the shipped tiny model read? Asks it every question of the packed held-out scenes and
-// prints the share of digits read right and of whole answers right, by kind of question.
+// How well does the shipped tiny model read? Asks it every question of the packed held-out scenes
+// and prints the share of digits read right and of whole answers right, by kind of question.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
       const auto reply = chat.ask(question.at("question").as<std::string>(),
                                   gov::image(scene(scenes, question.at("scene").as_string())),
                                   {.max_new_tokens = 32});
-      const auto answer = question.at("answer").as<std::string>(), type = question.at("type").as<std::string>();
+      const auto answer = question.at("answer").as<std::string>(),
+                 type = question.at("type").as<std::string>();
       answers[type].add(reply.text == answer);
       if (question.has_value("transformers"))
         same_as_transformers.add(reply.text == question.at("transformers").as_string());
@@ -67,10 +68,12 @@ int main(int argc, char** argv) {
       }
       ++asked;
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const auto print = [](const std::string& name, const Score& score) {
-      std::cout << std::left << std::setw(28) << name << std::right << std::fixed << std::setprecision(1)
-                << std::setw(6) << 100 * score.share() << " %  (" << score.right << " of " << score.of << ")\n";
+      std::cout << std::left << std::setw(28) << name << std::right << std::fixed
+                << std::setprecision(1) << std::setw(6) << 100 * score.share() << " %  ("
+                << score.right << " of " << score.of << ")\n";
     };
     print("digits read right", digits);
     for (const auto& [type, score] : answers) print("whole answers, " + type, score);

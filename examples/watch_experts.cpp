@@ -1,4 +1,5 @@
-// Which experts do image tokens and text tokens go to? An observer is shown every intermediate by name.
+// Which experts do image tokens and text tokens go to? An observer is shown every intermediate by
+// name.
 #include <iomanip>
 #include <iostream>
 #include <map>
@@ -41,7 +42,8 @@ int main(int argc, char** argv) {
     const auto input = chat.processor().process(std::span(&question, 1), gov::image(argv[2]));
     ExpertCounter counter{input.prompt.ids, model.tokens().image_token_id, {}};
     auto session = model.session();
-    session.forward({.input_ids = input.prompt.ids, .pixel_values = input.pixel_view()}, {}, counter);
+    session.forward({.input_ids = input.prompt.ids, .pixel_values = input.pixel_view()}, {},
+                    counter);
     for (const auto& [layer, load] : counter.layers) {
       std::cout << "layer " << layer << "  image";
       for (const int n : load.image) std::cout << std::setw(4) << n;

@@ -1,6 +1,6 @@
 // matmul per backend, format and number of rows: multiply-adds as GFLOP/s, stored weight bytes read
-// as GB/s. One thread. The weights of the many-row cases (2880 x 2880 experts, 1024 x 1024) are read
-// again and again; `cold` cycles through enough copies to leave the last-level cache.
+// as GB/s. One thread. The weights of the many-row cases (2880 x 2880 experts, 1024 x 1024) are
+// read again and again; `cold` cycles through enough copies to leave the last-level cache.
 //
 // fma_peak and read_limit measure what the core could do: independent FMA chains in registers, and
 // a plain read of a large block.
@@ -57,8 +57,10 @@ GOV_TARGET_AVX2 float read_all(const std::byte* data, index_t bytes) {
   __m256i sum[8] = {};
   for (index_t i = 0; i < bytes; i += 256) {
     _mm_prefetch(reinterpret_cast<const char*>(data + i + 2048), _MM_HINT_T0);
-    GOV_UNROLL for (int j = 0; j < 8; ++j) sum[j] = _mm256_xor_si256(
-        sum[j], _mm256_load_si256(reinterpret_cast<const __m256i*>(data + i + j * 32)));
+    GOV_UNROLL for (int j = 0; j < 8; ++j) {
+      const auto* const at = reinterpret_cast<const __m256i*>(data + i + j * 32);
+      sum[j] = _mm256_xor_si256(sum[j], _mm256_load_si256(at));
+    }
   }
   GOV_UNROLL for (int j = 1; j < 8; ++j) sum[0] = _mm256_xor_si256(sum[0], sum[j]);
   return static_cast<float>(_mm256_extract_epi32(sum[0], 0));
@@ -87,16 +89,21 @@ void matmul(benchmark::State& state, const kernel::Kernels<float>* kernels, Form
                                    ? (rng.next() & 0xbfffbfffbfffbfffu) & 0xbf7fbf7fbf7fbf7fu
                                : format == Format::f16 ? rng.next() & 0xbbffbbffbbffbbffu
                                                        : rng.next();
-    std::memcpy(data.data() + i, &bits, static_cast<std::size_t>(std::min<index_t>(8, data.size() - i)));
+    std::memcpy(data.data() + i, &bits,
+                static_cast<std::size_t>(std::min<index_t>(8, data.size() - i)));
   }
   for (index_t i = 0; i < scales.size(); ++i) scales.data()[i] = std::byte{0x3c};
-  std::vector<float> x(static_cast<std::size_t>(rows * in)), y(static_cast<std::size_t>(rows * out));
+  std::vector<float> x(static_cast<std::size_t>(rows * in)),
+      y(static_cast<std::size_t>(rows * out));
   for (float& value : x) value = static_cast<float>(rng.uniform() - 0.5);
   index_t copy = 0;
   for (auto _ : state) {
-    kernels->matmul({.x = {x.data(), rows, in},
-                     .w = {format, data.data() + copy * bytes, scales.data() + copy * scale_size, out, in},
-                     .y = {y.data(), rows, out}, .first = 0, .last = out});
+    kernels->matmul(
+        {.x = {x.data(), rows, in},
+         .w = {format, data.data() + copy * bytes, scales.data() + copy * scale_size, out, in},
+         .y = {y.data(), rows, out},
+         .first = 0,
+         .last = out});
     benchmark::DoNotOptimize(y.data());
     copy = (copy + 1) % copies;
   }

@@ -1,5 +1,5 @@
-// Everything of gov for a program that runs models. The command-line tool (tool/) and the xtensor edge
-// (core/xtensor_compat.hpp, image/xtensor.hpp, model/xtensor.hpp) are included apart.
+// Everything of gov for a program that runs models. The command-line tool (tool/) and the xtensor
+// edge (core/xtensor_compat.hpp, image/xtensor.hpp, model/xtensor.hpp) are included apart.
 #pragma once
 
 #include "gov/infer/chat.hpp"

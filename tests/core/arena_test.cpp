@@ -34,7 +34,8 @@ TEST_CASE("an aligned buffer owns its block and moves") {
 }
 
 TEST_CASE("memory that is not to be had is an error that says how much") {
-  for (const index_t bytes : {index_t{1} << 60, std::numeric_limits<index_t>::max() - 1, index_t{-1}}) {
+  for (const index_t bytes :
+       {index_t{1} << 60, std::numeric_limits<index_t>::max() - 1, index_t{-1}}) {
     try {
       const AlignedBuffer buffer(bytes);
       FAIL("no error");

@@ -31,8 +31,10 @@ TEST_CASE("all 65,536 bf16 and f16 widen by definition and come back") {
     const auto bits = static_cast<std::uint16_t>(i);
     const float b = to_float(bf16{bits}), h = to_float(f16{bits});
     REQUIRE(std::bit_cast<std::uint32_t>(b) == i << 16);
-    if (is_nan(b)) REQUIRE(is_nan(to_float(to_bf16(b))));
-    else REQUIRE(to_bf16(b) == bf16{bits});
+    if (is_nan(b))
+      REQUIRE(is_nan(to_float(to_bf16(b))));
+    else
+      REQUIRE(to_bf16(b) == bf16{bits});
     if ((bits & 0x7fff) > 0x7c00) {
       REQUIRE(is_nan(h));
       REQUIRE(is_nan(to_float(to_f16(h))));
@@ -48,7 +50,8 @@ TEST_CASE("narrowing rounds to the nearest, the even one of two, and overflows t
   Rng rng(1);
   const auto check = [](float x, auto narrowed, auto lower, auto upper) {
     const double value = static_cast<double>(x), found = static_cast<double>(to_float(narrowed));
-    const double below = static_cast<double>(to_float(lower)), above = static_cast<double>(to_float(upper));
+    const double below = static_cast<double>(to_float(lower)),
+                 above = static_cast<double>(to_float(upper));
     const double nearest = std::min(std::abs(value - below), std::abs(value - above));
     REQUIRE(std::abs(value - found) == nearest);
     if (std::abs(value - below) == std::abs(value - above) && below != above)
@@ -59,7 +62,8 @@ TEST_CASE("narrowing rounds to the nearest, the even one of two, and overflows t
     if (i % 4 == 0) bits &= 0xffff8000u;  // ties of bf16
     const float x = std::bit_cast<float>(bits);
     if (!is_finite(x)) continue;
-    const bf16 down{static_cast<std::uint16_t>(bits >> 16)}, up{static_cast<std::uint16_t>(down.bits + 1)};
+    const bf16 down{static_cast<std::uint16_t>(bits >> 16)},
+        up{static_cast<std::uint16_t>(down.bits + 1)};
     if (is_finite(to_float(up))) {
       check(x, to_bf16(x), down, up);
       CHECK(to_bf16(-x).bits == (to_bf16(x).bits | 0x8000));

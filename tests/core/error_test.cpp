@@ -11,8 +11,11 @@ using namespace gov;
 static_assert(std::is_base_of_v<std::runtime_error, Error>);
 
 TEST_CASE("the message names file, field, expected, found and code") {
-  const Error error({.code = Errc::bad_type, .file = "config.json", .field = "hidden_size",
-                     .expected = "an integer", .found = "a string"});
+  const Error error({.code = Errc::bad_type,
+                     .file = "config.json",
+                     .field = "hidden_size",
+                     .expected = "an integer",
+                     .found = "a string"});
   CHECK(std::string(error.what()) ==
         "config.json: hidden_size: expected an integer, found a string [bad_type]");
   CHECK(error.code() == Errc::bad_type);
@@ -29,13 +32,18 @@ TEST_CASE("empty parts are left out of the message") {
         "a: found gone [io_error]");
   CHECK(text({.code = Errc::overflow, .file = {}, .field = "size", .expected = {}, .found = {}}) ==
         "size [overflow]");
-  CHECK(text({.code = Errc::overflow, .file = {}, .field = {}, .expected = "a number", .found = {}}) ==
-        "expected a number [overflow]");
+  CHECK(
+      text(
+          {.code = Errc::overflow, .file = {}, .field = {}, .expected = "a number", .found = {}}) ==
+      "expected a number [overflow]");
 }
 
 TEST_CASE("control bytes of untrusted text cannot reach a terminal") {
-  const Error error({.code = Errc::bad_name, .file = "a\x1b[2J", .field = std::string("x\0y", 3),
-                     .expected = {}, .found = "tab\t"});
+  const Error error({.code = Errc::bad_name,
+                     .file = "a\x1b[2J",
+                     .field = std::string("x\0y", 3),
+                     .expected = {},
+                     .found = "tab\t"});
   const std::string text = error.what();
   CHECK(text.find('\x1b') == std::string::npos);
   CHECK(text.find('\0') == std::string::npos);

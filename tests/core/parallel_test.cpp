@@ -80,11 +80,13 @@ TEST_CASE("a loop inside a loop runs in place, with the worker's own number") {
 
 TEST_CASE("an exception of an inner loop passes through both") {
   ThreadPool pool(3);
-  CHECK_THROWS_AS(pool.parallel_for(5, [&](index_t) {
-    pool.parallel_for(5, [](index_t j) {
-      if (j == 3) throw std::logic_error("inner");
-    });
-  }), std::logic_error);
+  CHECK_THROWS_AS(pool.parallel_for(5,
+                                    [&](index_t) {
+                                      pool.parallel_for(5, [](index_t j) {
+                                        if (j == 3) throw std::logic_error("inner");
+                                      });
+                                    }),
+                  std::logic_error);
 }
 
 TEST_CASE("loops of one pool inside loops of another") {

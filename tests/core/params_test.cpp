@@ -71,7 +71,8 @@ TEST_CASE("a pack of params is walked in step") {
   int pairs = 0;
   gov::visit(
       [&](const NoName&, auto& w, const auto& g) {
-        static_assert(std::is_same_v<std::remove_cvref_t<decltype(w)>, std::remove_cvref_t<decltype(g)>>);
+        static_assert(
+            std::is_same_v<std::remove_cvref_t<decltype(w)>, std::remove_cvref_t<decltype(g)>>);
         CHECK(w.data == g.data);
         ++pairs;
       },

@@ -11,7 +11,8 @@ static_assert(Matrix<8, 12, 8, 3, 2, 2>::shape == std::array<index_t, 4>{8, 3, 2
 static_assert(Vector<1, 1, 8>::size == 8 && !Vector<8>::is_matrix);
 static_assert(ExpertMatrix<4, 6, 32>::size == 768);
 static_assert(ExpertMatrix<4, 6, 32>::shape == std::array<index_t, 3>{4, 32, 6}, "as HF stores it");
-static_assert(ParameterHandle<Vector<3>> && ParameterHandle<Matrix<2, 2>> && !ParameterHandle<Absent>);
+static_assert(ParameterHandle<Vector<3>> && ParameterHandle<Matrix<2, 2>> &&
+              !ParameterHandle<Absent>);
 
 TEST_CASE("rows: strides, slices and the const view") {
   std::vector<float> data(20);

@@ -47,6 +47,8 @@ TEST_CASE("as_xtensor checks its shape") {
   CHECK_THROWS_AS(as_xtensor(data, 2, 4), Error);
   CHECK_THROWS_AS(as_xtensor(data.data(), index_t{1} << 40, index_t{1} << 40), Error);
   CHECK(as_xtensor(data.data(), 0, 6).size() == 0);
+  CHECK_THROWS_AS(as_xtensor(std::span<const float>(data), 7), Error);
+  CHECK(as_xtensor(std::span<const float>(data), 3, 2).shape()[0] == 3);
 }
 
 // What goes wrong in xtensor 0.24 under C++20 without the specialisations.

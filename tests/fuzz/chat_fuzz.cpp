@@ -1,6 +1,6 @@
-// Chats made of any bytes: the number of control tokens depends on the roles alone, and any tokens can
-// be read as a harmony answer. Layout of the input: messages separated by the byte FF; the first byte
-// of each chooses its role and channel.
+// Chats made of any bytes: the number of control tokens depends on the roles alone, and any tokens
+// can be read as a harmony answer. Layout of the input: messages separated by the byte FF; the
+// first byte of each chooses its role and channel.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -54,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::abort();
   std::size_t expected = block;
   for (const Message& message : messages)
-    if (message.role == Role::assistant) message.channel == "analysis" ? expected -= 3 : expected += 1;
+    if (message.role == Role::assistant)
+      message.channel == "analysis" ? expected -= 3 : expected += 1;
   const Prompt prompt = render_internvl_gpt_oss_chat(tokenizer, messages, {}, visuals);
   if (controls(tokenizer, prompt) != expected) std::abort();
   try {

@@ -26,9 +26,9 @@ std::vector<float> sweep() {
   return values;
 }
 
-
 GOV_TARGET_AVX2 void exp_avx2(float* x, index_t n) {
-  for (index_t i = 0; i < n; i += 8) _mm256_storeu_ps(x + i, kernel::on_avx2::exp(_mm256_loadu_ps(x + i)));
+  for (index_t i = 0; i < n; i += 8)
+    _mm256_storeu_ps(x + i, kernel::on_avx2::exp(_mm256_loadu_ps(x + i)));
 }
 
 GOV_TARGET_AVX512 void exp_avx512(float* x, index_t n) {
@@ -54,8 +54,8 @@ TEST_CASE("activations over a sweep of f32: error below 1.5e-7 of |x|, and 2e-6 
         // Far from 0 the exponent's own rounding shows: relative to the value, errors grow with
         // |x|. Values below 1e-30 are left out.
         if (std::abs(exact) > 1e-30)
-          worst_relative =
-              std::max(worst_relative, error / std::abs(exact) / (1 + std::abs(static_cast<double>(x[i]))));
+          worst_relative = std::max(
+              worst_relative, error / std::abs(exact) / (1 + std::abs(static_cast<double>(x[i]))));
       }
       MESSAGE(kernels->name, " activation ", static_cast<int>(activation), ": ", worst, " of |x|, ",
               worst_relative, " of the value");

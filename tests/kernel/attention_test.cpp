@@ -23,10 +23,16 @@ struct Case {
   std::vector<float> query, key, value, sinks;
 
   Case(index_t heads, index_t dim, index_t key_count, bool sink, std::uint64_t seed = 1)
-      : group(heads), head_dim(dim), keys(key_count), cut(key_count), key_stride(dim + 5),
-        query_stride(dim + 3), with_sinks(sink),
+      : group(heads),
+        head_dim(dim),
+        keys(key_count),
+        cut(key_count),
+        key_stride(dim + 5),
+        query_stride(dim + 3),
+        with_sinks(sink),
         query(normal_values((heads - 1) * query_stride + dim, seed)),
-        key(normal_values(span(), seed + 1)), value(normal_values(span(), seed + 2)),
+        key(normal_values(span(), seed + 1)),
+        value(normal_values(span(), seed + 2)),
         sinks(normal_values(heads, seed + 3)) {}
 
   index_t span() const { return keys == 0 ? 0 : (keys - 1) * key_stride + head_dim; }
@@ -63,8 +69,10 @@ struct Case {
     for (index_t h = 0; h < group; ++h)
       for (index_t d = 0; d < query_stride && h * query_stride + d < out.size(); ++d) {
         const index_t at = h * query_stride + d;
-        if (d < head_dim) rows.push_back(out[at]);
-        else REQUIRE(std::memcmp(&out[at], &before[static_cast<std::size_t>(at)], sizeof(T)) == 0);
+        if (d < head_dim)
+          rows.push_back(out[at]);
+        else
+          REQUIRE(std::memcmp(&out[at], &before[static_cast<std::size_t>(at)], sizeof(T)) == 0);
       }
     return std::pair(rows, std::vector<T>(scores.begin(), scores.end()));
   }
@@ -98,8 +106,10 @@ TEST_CASE("the scores that are left are the probabilities: 1 in all, less the si
       for (std::size_t h = 0; h < 5; ++h) {
         double sum = 0;
         for (std::size_t j = 0; j < 100; ++j) sum += static_cast<double>(scores[h * 100 + j]);
-        if (sinks) CHECK(sum < 1 - 1e-4);
-        else CHECK(sum == doctest::Approx(1).epsilon(1e-6));
+        if (sinks)
+          CHECK(sum < 1 - 1e-4);
+        else
+          CHECK(sum == doctest::Approx(1).epsilon(1e-6));
       }
     }
 }

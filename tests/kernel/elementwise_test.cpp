@@ -33,7 +33,8 @@ TEST_CASE("rope rotates the halves of each head") {
             const double a = static_cast<double>(values[at]);
             const double b = static_cast<double>(values[at + static_cast<std::size_t>(half)]);
             const double cosine = static_cast<double>(c[j]), sine = static_cast<double>(s[j]);
-            REQUIRE(std::abs(static_cast<double>(x[h * head_dim + i]) - (a * cosine - b * sine)) <= 1e-6);
+            REQUIRE(std::abs(static_cast<double>(x[h * head_dim + i]) - (a * cosine - b * sine)) <=
+                    1e-6);
             REQUIRE(std::abs(static_cast<double>(x[h * head_dim + half + i]) -
                              (b * cosine + a * sine)) <= 1e-6);
           }
@@ -56,10 +57,12 @@ TEST_CASE("axpy and scale_add: f64, tails, misaligned pointers, NaN") {
         const auto j = static_cast<std::size_t>(i);
         REQUIRE(static_cast<double>(y[i]) ==
                 doctest::Approx(static_cast<double>(c[j]) +
-                                static_cast<double>(0.37f) * static_cast<double>(a[j])).epsilon(1e-6));
+                                static_cast<double>(0.37f) * static_cast<double>(a[j]))
+                    .epsilon(1e-6));
         REQUIRE(static_cast<double>(z[i]) ==
                 doctest::Approx(static_cast<double>(c[j]) +
-                                static_cast<double>(b[j]) * static_cast<double>(a[j])).epsilon(1e-6));
+                                static_cast<double>(b[j]) * static_cast<double>(a[j]))
+                    .epsilon(1e-6));
       }
       if (n > 0) {
         auto planted = a;

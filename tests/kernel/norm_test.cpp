@@ -59,7 +59,8 @@ TEST_CASE("layer_norm keeps a small variance beside a large mean") {
   }
 }
 
-TEST_CASE("a NaN or Inf anywhere makes the whole row NaN or shows where it stands; zeros stay zero") {
+TEST_CASE(
+    "a NaN or Inf anywhere makes the whole row NaN or shows where it stands; zeros stay zero") {
   for (const auto* kernels : available_kernels())
     for (const index_t n : sizes) {
       CAPTURE(kernels->name);
@@ -67,12 +68,14 @@ TEST_CASE("a NaN or Inf anywhere makes the whole row NaN or shows where it stand
       const std::vector<float> weight(static_cast<std::size_t>(n), 1.f);
       for (const index_t at : {index_t{0}, n / 2, n - 1}) {
         for (const bool layer : {false, true})
-          for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                                  std::numeric_limits<float>::infinity()}) {
+          for (const float bad :
+               {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
             auto x = normal_values(n, 1);
             x[static_cast<std::size_t>(at)] = bad;
-            if (layer) kernels->layer_norm(x.data(), weight.data(), nullptr, n, 1e-5, x.data());
-            else kernels->rms_norm(x.data(), weight.data(), n, 1e-5, x.data());
+            if (layer)
+              kernels->layer_norm(x.data(), weight.data(), nullptr, n, 1e-5, x.data());
+            else
+              kernels->rms_norm(x.data(), weight.data(), n, 1e-5, x.data());
             REQUIRE(is_nan(x[static_cast<std::size_t>(at)]));
             if (is_nan(bad)) REQUIRE(is_nan(x[0]));
           }

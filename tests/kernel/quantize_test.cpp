@@ -12,7 +12,8 @@ using namespace gov::kernel;
 
 namespace {
 
-std::vector<float> decoded(Format format, const std::vector<float>& x, QuantizeError* error = nullptr) {
+std::vector<float> decoded(Format format, const std::vector<float>& x,
+                           QuantizeError* error = nullptr) {
   const auto n = static_cast<index_t>(x.size());
   GuardedBuffer<std::byte> data(row_bytes(format, n)), scales(scale_bytes(format, n));
   const QuantizeError found = quantize_row(format, x.data(), n, data.data(), scales.data());
@@ -56,8 +57,10 @@ TEST_CASE("what is on the mxfp4 grid comes back exactly, for every scale") {
       x[i] = fp4_values[i % 16] * e8m0_to_float(static_cast<std::uint8_t>(s));
       finite = finite && is_finite(x[i]);
     }
-    if (finite) REQUIRE(decoded(Format::mxfp4, x) == x);
-    else REQUIRE_THROWS_AS(to_mxfp4(x.data()), Error);
+    if (finite)
+      REQUIRE(decoded(Format::mxfp4, x) == x);
+    else
+      REQUIRE_THROWS_AS(to_mxfp4(x.data()), Error);
   }
 }
 
@@ -82,9 +85,12 @@ TEST_CASE("the mxfp4 scale is the better of the standard's and the next") {
     for (std::size_t i = 0; i < 32; ++i) {
       const double value = static_cast<double>(block[i]);
       const auto code = stored.codes[i / 2] >> (i % 2 ? 4 : 0) & 15;
-      ours += std::pow(scale * static_cast<double>(fp4_values[static_cast<std::size_t>(code)]) - value, 2);
-      standard += std::pow(plain * static_cast<double>(
-                                       fp4_values[to_fp4(static_cast<float>(value / plain))]) - value, 2);
+      ours += std::pow(
+          scale * static_cast<double>(fp4_values[static_cast<std::size_t>(code)]) - value, 2);
+      standard += std::pow(
+          plain * static_cast<double>(fp4_values[to_fp4(static_cast<float>(value / plain))]) -
+              value,
+          2);
     }
   }
   MESSAGE("mxfp4 squared error against the standard's scale: ", ours / standard);
@@ -99,7 +105,8 @@ TEST_CASE("q8 codes stay within +-127 and every number within half a step") {
       const double scale = static_cast<double>(to_float(block.scale));
       for (std::size_t i = 0; i < 32; ++i) {
         REQUIRE(block.codes[i] >= -127);
-        REQUIRE(std::abs(scale * block.codes[i] - static_cast<double>(x[b + i])) <= scale * 0.500001);
+        REQUIRE(std::abs(scale * block.codes[i] - static_cast<double>(x[b + i])) <=
+                scale * 0.500001);
       }
     }
   }
@@ -107,7 +114,8 @@ TEST_CASE("q8 codes stay within +-127 and every number within half a step") {
   CHECK(decoded(Format::q8, zeros) == zeros);
   for (const float value : decoded(Format::q8, tiny)) CHECK(is_finite(value));
   std::vector<float> large(32, std::numeric_limits<float>::max());
-  for (const float value : decoded(Format::q8, large)) CHECK((is_finite(value) && value >= 0.98f * large[0]));
+  for (const float value : decoded(Format::q8, large))
+    CHECK((is_finite(value) && value >= 0.98f * large[0]));
 }
 
 TEST_CASE("error statistics of normal numbers, per format") {
@@ -126,8 +134,8 @@ TEST_CASE("error statistics of normal numbers, per format") {
 }
 
 TEST_CASE("NaN and infinity have no code in the blocked formats and stay in the others") {
-  for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> x(64, 1.f);
     x[40] = bad;
     std::byte data[256], scales[8];

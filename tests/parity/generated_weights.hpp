@@ -1,6 +1,6 @@
-// Weights that a fixture describes instead of holding: weights.json names the tensors, and the counter
-// based generator of tests/reference/parity_common.py gives their values. Written as a checkpoint, so
-// that they are loaded like any other.
+// Weights that a fixture describes instead of holding: weights.json names the tensors, and the
+// counter based generator of tests/reference/parity_common.py gives their values. Written as a
+// checkpoint, so that they are loaded like any other.
 #pragma once
 
 #include <cmath>
@@ -28,12 +28,16 @@ inline void write_generated(const std::filesystem::path& fixture, const std::fil
     specs.push_back({std::string(name), DType::F32, tensor.at("shape").as_vector<index_t>()});
   const auto supply = [&](const TensorSpec& spec, const ByteSink& sink) {
     std::uint64_t key = 0xcbf29ce484222325u;
-    for (const char c : seed + ":" + spec.name) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    for (const char c : seed + ":" + spec.name)
+      key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     const Json tensor = weights.at("tensors").at(spec.name);
-    const float offset = tensor.at("offset").as<float>(), amplitude = tensor.at("amplitude").as<float>();
+    const float offset = tensor.at("offset").as<float>(),
+                amplitude = tensor.at("amplitude").as<float>();
     std::vector<float> values(1);
-    for (const index_t extent : spec.shape) values.resize(values.size() * static_cast<std::size_t>(extent));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = generated_value(key, i, offset, amplitude);
+    for (const index_t extent : spec.shape)
+      values.resize(values.size() * static_cast<std::size_t>(extent));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = generated_value(key, i, offset, amplitude);
     sink(std::as_bytes(std::span(values)));
   };
   std::filesystem::create_directories(to);

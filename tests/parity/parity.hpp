@@ -26,7 +26,9 @@ struct ParityCase {
   std::map<std::string, std::string> metadata;
 
   bool has(const std::string& tensor) const { return shapes.contains(tensor); }
-  index_t extent(const std::string& tensor, std::size_t axis) const { return shapes.at(tensor)[axis]; }
+  index_t extent(const std::string& tensor, std::size_t axis) const {
+    return shapes.at(tensor)[axis];
+  }
 };
 
 inline ParityCase read_case(const std::filesystem::path& path) {
@@ -43,7 +45,8 @@ inline ParityCase read_case(const std::filesystem::path& path) {
     if (entry.dtype == DType::F32) take(result.floats[entry.name]);
     if (entry.dtype == DType::I64) take(result.integers[entry.name]);
   }
-  for (const auto& [key, value] : file.header().metadata()) result.metadata[std::string(key)] = value;
+  for (const auto& [key, value] : file.header().metadata())
+    result.metadata[std::string(key)] = value;
   return result;
 }
 
@@ -84,7 +87,10 @@ double relative_error(const std::vector<T>& ours, const std::vector<float>& refe
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (index_t c = 0; c < width; ++c) {
       const double want = reference[static_cast<std::size_t>(rows[i] * width + c)];
-      const double gap = static_cast<double>(ours[i * static_cast<std::size_t>(width) + static_cast<std::size_t>(c)]) - want;
+      const double gap =
+          static_cast<double>(
+              ours[i * static_cast<std::size_t>(width) + static_cast<std::size_t>(c)]) -
+          want;
       if (!(std::abs(gap) <= worst)) worst = std::abs(gap);  // a NaN stays
       scale = std::max(scale, std::abs(want));
       error += gap * gap, power += want * want;
@@ -117,7 +123,8 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   index_t tile = 0;
   for (index_t b = 0; b < batch; ++b)
     sessions.push_back(model.template session<T>(
-        {.context = std::min<index_t>(model.data()->max_position_embeddings, 4096), .chunk = options.chunk}));
+        {.context = std::min<index_t>(model.data()->max_position_embeddings, 4096),
+         .chunk = options.chunk}));
   for (index_t b = 0; b < batch; ++b) {
     auto& prompt = prompts[static_cast<std::size_t>(b)];
     Inputs inputs{.input_ids = prompt};
@@ -138,22 +145,28 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   Session<Cfg, T>::forward_batch(items, {}, seen);
 
   if (c.has("image_features")) {
-    std::vector<index_t> rows(seen.rows["image_features"].size() / static_cast<std::size_t>(A::hidden_size));
+    std::vector<index_t> rows(seen.rows["image_features"].size() /
+                              static_cast<std::size_t>(A::hidden_size));
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<index_t>(i);
-    result.features = relative_error(seen.rows["image_features"], c.floats.at("image_features"), rows, A::hidden_size);
-    if (rows.size() * static_cast<std::size_t>(A::hidden_size) != c.floats.at("image_features").size())
+    result.features = relative_error(seen.rows["image_features"], c.floats.at("image_features"),
+                                     rows, A::hidden_size);
+    if (rows.size() * static_cast<std::size_t>(A::hidden_size) !=
+        c.floats.at("image_features").size())
       result.features = 1e30;
   }
   for (index_t layer = 0; layer <= A::language_config.num_hidden_layers; ++layer) {
     const std::string name = "hidden_states." + std::to_string(layer);
-    result.hidden = std::max(result.hidden, relative_error(seen.rows[name], c.floats.at(name), real, A::hidden_size));
+    result.hidden = std::max(
+        result.hidden, relative_error(seen.rows[name], c.floats.at(name), real, A::hidden_size));
   }
-  constexpr index_t k = A::language_config.num_experts_per_tok, experts = A::language_config.num_local_experts;
+  constexpr index_t k = A::language_config.num_experts_per_tok,
+                    experts = A::language_config.num_local_experts;
   for (index_t layer = 0; layer < A::language_config.num_hidden_layers; ++layer) {
     const std::string suffix = "." + std::to_string(layer);
     if (c.has("router_logits" + suffix))
-      result.router = std::max(result.router, relative_error(seen.rows["router" + suffix],
-                                                             c.floats.at("router_logits" + suffix), real, experts));
+      result.router = std::max(
+          result.router, relative_error(seen.rows["router" + suffix],
+                                        c.floats.at("router_logits" + suffix), real, experts));
     const auto& want = c.integers.at("router_indices" + suffix);
     const auto& ours = seen.indices["router_indices" + suffix];
     for (std::size_t i = 0; i < real.size(); ++i) {
@@ -165,8 +178,10 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
       result.routes_equal += equal;
     }
   }
-  result.logits = relative_error(seen.rows["logits"], c.floats.at("logits"), real, A::vocab_size, &result.logits_nmse);
+  result.logits = relative_error(seen.rows["logits"], c.floats.at("logits"), real, A::vocab_size,
+                                 &result.logits_nmse);
 
+  if (!c.has("greedy_tokens")) return result;
   const index_t steps = c.extent("greedy_tokens", 1);
   const auto& greedy = c.integers.at("greedy_tokens");
   for (index_t b = 0; b < batch; ++b) {
@@ -177,13 +192,15 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
       const int token = static_cast<int>(std::max_element(last, last + A::vocab_size) - last);
       ++result.tokens;
       result.tokens_equal += token == greedy[static_cast<std::size_t>(b * steps + step)];
-      if (step + 1 < steps) logits = session.forward({.input_ids = {&token, 1}}, {.logits_to_keep = 1}).logits;
+      if (step + 1 < steps)
+        logits = session.forward({.input_ids = {&token, 1}}, {.logits_to_keep = 1}).logits;
     }
   }
   return result;
 }
 
-using ParityRun = std::vector<ParityResult> (*)(const std::filesystem::path& folder, const ParityOptions&);
+using ParityRun = std::vector<ParityResult> (*)(const std::filesystem::path& folder,
+                                                const ParityOptions&);
 
 struct ParityGeometry {
   std::string name;
@@ -195,8 +212,8 @@ inline std::vector<ParityGeometry>& parity_geometries() {
   return all;
 }
 
-// The folder with the cases: another spelling of a geometry's checkpoint (vlm-tiny-sharded) is run on
-// that geometry's own.
+// The folder with the cases: another spelling of a geometry's checkpoint (vlm-tiny-sharded) is run
+// on that geometry's own.
 inline std::filesystem::path cases_of(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / "cases")) return folder;
   const std::string name = folder.filename().string();
@@ -210,7 +227,8 @@ inline std::filesystem::path cases_of(const std::filesystem::path& folder) {
 }
 
 template <class Cfg>
-std::vector<ParityResult> run_geometry(const std::filesystem::path& folder, const ParityOptions& options) {
+std::vector<ParityResult> run_geometry(const std::filesystem::path& folder,
+                                       const ParityOptions& options) {
   ModelOptions model_options;
   model_options.threads = options.threads;
   model_options.backend = options.backend;
@@ -240,7 +258,9 @@ std::vector<ParityResult> run_geometry(const std::filesystem::path& folder, cons
 
 template <class Cfg>
 struct RegisterParity {
-  explicit RegisterParity(const char* name) { parity_geometries().push_back({name, &run_geometry<Cfg>}); }
+  explicit RegisterParity(const char* name) {
+    parity_geometries().push_back({name, &run_geometry<Cfg>});
+  }
 };
 
 }  // namespace gov::test

@@ -16,10 +16,10 @@ const std::filesystem::path fixtures = "tests/fixtures/parity";
 constexpr double bar = 1e-5;
 
 void print_row(const ParityResult& r, const char* backend) {
-  std::printf("%-24s %-18s %-8s %9.1e %9.1e %9.1e %9.1e %9.1e %5ld/%-5ld %4ld/%-4ld\n", r.geometry.c_str(),
-              r.name.c_str(), backend, r.features, r.hidden, r.router, r.logits, r.logits_nmse,
-              static_cast<long>(r.routes_equal), static_cast<long>(r.routes), static_cast<long>(r.tokens_equal),
-              static_cast<long>(r.tokens));
+  std::printf("%-24s %-18s %-8s %9.1e %9.1e %9.1e %9.1e %9.1e %5ld/%-5ld %4ld/%-4ld\n",
+              r.geometry.c_str(), r.name.c_str(), backend, r.features, r.hidden, r.router, r.logits,
+              r.logits_nmse, static_cast<long>(r.routes_equal), static_cast<long>(r.routes),
+              static_cast<long>(r.tokens_equal), static_cast<long>(r.tokens));
 }
 
 void check(const ParityResult& r) {
@@ -40,7 +40,8 @@ TEST_CASE("every fixture folder has a compiled geometry, and there are enough of
     ++folders;
     const std::string name = entry.path().filename().string();
     const auto& all = parity_geometries();
-    CHECK_MESSAGE(std::any_of(all.begin(), all.end(), [&](const auto& g) { return g.name == name; }), name);
+    CHECK_MESSAGE(
+        std::any_of(all.begin(), all.end(), [&](const auto& g) { return g.name == name; }), name);
   }
   CHECK(folders == static_cast<index_t>(parity_geometries().size()));
   CHECK(folders >= 10);
@@ -49,8 +50,8 @@ TEST_CASE("every fixture folder has a compiled geometry, and there are enough of
 TEST_CASE("parity with transformers") {
   const bool table = std::getenv("GOV_PARITY_TABLE") != nullptr;
   if (table)
-    std::printf("%-24s %-18s %-8s %9s %9s %9s %9s %9s %11s %9s\n", "geometry", "case", "backend", "features",
-                "hidden", "router", "logits", "nmse", "routes", "tokens");
+    std::printf("%-24s %-18s %-8s %9s %9s %9s %9s %9s %11s %9s\n", "geometry", "case", "backend",
+                "features", "hidden", "router", "logits", "nmse", "routes", "tokens");
   index_t cases = 0;
   for (const auto& geometry : parity_geometries()) {
     for (const char* backend : {"scalar", "avx2", "avx512", "eigen", "double"}) {

@@ -4,7 +4,7 @@ Stages, as vision-language models are trained: `look` and `sharpen` (vision towe
 visual token, which digit is centred there, by a head that is thrown away), `read` (the language model learns to answer, one
 digit first, then up to five, the tower frozen) and `together` (everything). AdamW in f32, fixed seeds, CPU or CUDA.
 What is reached is kept in --output and a later run goes on from there; loss and held-out accuracy are
-printed, and nothing is chosen by them.
+printed, and the script chooses nothing by them.
 """
 
 import argparse
@@ -23,7 +23,7 @@ STAGES = {  # steps, scenes a step, questions a scene, learning rate
     "look": (1800, 40, 0, 2e-3),
     "sharpen": (2600, 40, 0, 2e-3),
     "read": (1200, 24, 5, 2e-3),
-    "together": (1200, 24, 5, 1e-3),
+    "together": (400, 24, 5, 6e-4),
 }
 
 

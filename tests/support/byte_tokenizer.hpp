@@ -1,5 +1,5 @@
-// A tokenizer made in memory for tests that must not depend on files: all 256 bytes (id = byte), a few
-// merges, the control tokens of harmony and ChatML, and one of the known split patterns.
+// A tokenizer made in memory for tests that must not depend on files: all 256 bytes (id = byte), a
+// few merges, the control tokens of harmony and ChatML, and one of the known split patterns.
 #pragma once
 
 #include <string>
@@ -14,10 +14,11 @@
 namespace gov::test {
 
 inline constexpr std::string_view byte_tokenizer_controls[] = {
-    "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "<|call|>", "<|constrain|>",
-    "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"};
+    "<|start|>",     "<|end|>",      "<|message|>", "<|channel|>", "<|return|>", "<|call|>",
+    "<|constrain|>", "<|im_start|>", "<|im_end|>",  "<img>",       "</img>",     "<IMG_CONTEXT>"};
 
-inline Tokenizer byte_tokenizer(SplitPattern pattern, bool nfc = false, bool ignore_merges = false) {
+inline Tokenizer byte_tokenizer(SplitPattern pattern, bool nfc = false,
+                                bool ignore_merges = false) {
   JsonWriter json(-1);
   json.begin_object().field("version", "1.0");
   int id = 256 + 6;

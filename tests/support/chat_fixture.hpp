@@ -1,4 +1,5 @@
-// The conversations of tests/fixtures/tokenizer/chat.json (made by tests/reference/chat_fixtures.py).
+// The conversations of tests/fixtures/tokenizer/chat.json (made by
+// tests/reference/chat_fixtures.py).
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
-// GuardedBuffer<T>: n values that end exactly at a page nobody may touch, so that reading or writing
-// one past the end is SIGSEGV at once, masked vector stores included. The bytes before the first
-// value are filled with a pattern that intact() checks.
+// GuardedBuffer<T>: n values that end exactly at a page nobody may touch, so that reading or
+// writing one past the end is SIGSEGV at once, masked vector stores included. The bytes before the
+// first value are filled with a pattern that intact() checks.
 #pragma once
 
 #include <sys/mman.h>
@@ -23,8 +23,8 @@ class GuardedBuffer {
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     const auto bytes = static_cast<std::size_t>(count + shift) * sizeof(T);
     front_ = (bytes + page - 1) / page * page + page;
-    map_ = static_cast<std::byte*>(::mmap(nullptr, front_ + page, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    map_ = static_cast<std::byte*>(
+        ::mmap(nullptr, front_ + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (map_ == MAP_FAILED) throw std::bad_alloc();
     total_ = front_ + page;
     ::mprotect(map_ + front_, page, PROT_NONE);
@@ -36,8 +36,11 @@ class GuardedBuffer {
     if (!values.empty()) std::memcpy(data_, values.data(), values.size() * sizeof(T));
   }
   GuardedBuffer(GuardedBuffer&& other) noexcept
-      : map_(std::exchange(other.map_, nullptr)), total_(other.total_), front_(other.front_),
-        data_(other.data_), count_(other.count_) {}
+      : map_(std::exchange(other.map_, nullptr)),
+        total_(other.total_),
+        front_(other.front_),
+        data_(other.data_),
+        count_(other.count_) {}
   GuardedBuffer& operator=(GuardedBuffer&&) = delete;
   ~GuardedBuffer() {
     if (map_) ::munmap(map_, total_);

@@ -71,10 +71,14 @@ struct GuardedWeight {
         std::memcpy(data.data() + i, &stored, sizeof stored);
         i += static_cast<index_t>(sizeof stored);
       };
-      if (format == Format::f32) put(value);
-      else if (format == Format::bf16) put(to_bf16(value));
-      else if (format == Format::f16) put(to_f16(value));
-      else put(static_cast<std::uint8_t>(rng.next()));
+      if (format == Format::f32)
+        put(value);
+      else if (format == Format::bf16)
+        put(to_bf16(value));
+      else if (format == Format::f16)
+        put(to_f16(value));
+      else
+        put(static_cast<std::uint8_t>(rng.next()));
     }
     for (index_t i = 0; i < scales.size(); i += format == Format::q8 ? 2 : 1) {
       if (format == Format::q8) {

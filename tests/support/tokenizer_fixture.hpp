@@ -1,5 +1,5 @@
-// Reads tests/fixtures/tokenizer (made by tests/reference/tokenizer_fixtures.py, which says what the
-// files hold). Tests run in the root of the repository.
+// Reads tests/fixtures/tokenizer (made by tests/reference/tokenizer_fixtures.py, which says what
+// the files hold). Tests run in the root of the repository.
 #pragma once
 
 #include <cstddef>

@@ -14,8 +14,9 @@ using Parts = std::vector<std::string>;
 // Texts as they are, tokens as #id.
 Parts split(const AddedTokenMatcher& matcher, std::string_view text, AddedTokenFilter filter = {}) {
   Parts parts;
-  matcher.split(text, filter, [&](std::string_view part) { parts.emplace_back(part); },
-                [&](int id) { parts.push_back("#" + std::to_string(id)); });
+  matcher.split(
+      text, filter, [&](std::string_view part) { parts.emplace_back(part); },
+      [&](int id) { parts.push_back("#" + std::to_string(id)); });
   return parts;
 }
 
@@ -36,8 +37,8 @@ AddedToken token(int id, std::string content) {
 }  // namespace
 
 TEST_CASE("leftmost, then longest, without overlap") {
-  const auto matcher = matcher_of({token(1, "<a>"), token(2, "<a><b>"), token(3, "<b>"),
-                                   token(4, "><"), token(5, "<")});
+  const auto matcher = matcher_of(
+      {token(1, "<a>"), token(2, "<a><b>"), token(3, "<b>"), token(4, "><"), token(5, "<")});
   CHECK(split(matcher, "") == Parts{});
   CHECK(split(matcher, "plain") == Parts{"plain"});
   CHECK(split(matcher, "x<a>y") == Parts{"x", "#1", "y"});
@@ -63,7 +64,8 @@ TEST_CASE("what the filter rejects stays text, and hides what lies inside it") {
   const auto matcher = matcher_of({special, token(2, "end"), token(3, "<think>")});
   CHECK(split(matcher, "<|end|>end") == Parts{"#1", "#2"});
   CHECK(split(matcher, "<|end|>end", {.special = false, .other = true}) == Parts{"<|end|>", "#2"});
-  CHECK(split(matcher, "<think><|end|>", {.special = true, .other = false}) == Parts{"<think>", "#1"});
+  CHECK(split(matcher, "<think><|end|>", {.special = true, .other = false}) ==
+        Parts{"<think>", "#1"});
   CHECK(split(matcher, "<think><|end|>", {.special = false, .other = false}) ==
         Parts{"<think><|end|>"});
 }

@@ -37,7 +37,8 @@ Ids slow_encode(const Bpe& bpe, const std::vector<Bpe::Merge>& merges, std::stri
     std::size_t best = ids.size();
     std::uint32_t best_rank = Bpe::no_rank;
     for (std::size_t i = 0; i + 1 < ids.size(); ++i)
-      if (const auto rank = bpe.rank(ids[i], ids[i + 1]); rank < best_rank) best = i, best_rank = rank;
+      if (const auto rank = bpe.rank(ids[i], ids[i + 1]); rank < best_rank)
+        best = i, best_rank = rank;
     if (best_rank == Bpe::no_rank) return ids;
     ids[best] = merges[best_rank].result;
     ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(best) + 1);
@@ -91,7 +92,8 @@ TEST_CASE("random merges: the heap does what the definition says") {
     for (int i = 0, count = 1 + below(30); i < count; ++i) {
       const int left = below(4) ? below(4) : below(next), right = below(4) ? below(4) : below(next);
       bool known = false;
-      for (const auto& merge : merges) known = known || (merge.left == left && merge.right == right);
+      for (const auto& merge : merges)
+        known = known || (merge.left == left && merge.right == right);
       if (known) continue;
       merges.push_back({left, right, below(5) || next == 26 ? next : 26 + below(next - 26)});
       next = std::max(next, merges.back().result + 1);

@@ -21,7 +21,7 @@ TEST_CASE("the spelling of bytes, both ways") {
 
 TEST_CASE("text that is no spelling") {
   std::string bytes;
-  CHECK_FALSE(from_byte_level("a b", bytes));     // a space has its own letter
+  CHECK_FALSE(from_byte_level("a b", bytes));  // a space has its own letter
   CHECK_FALSE(from_byte_level("\u5b57", bytes));
   CHECK_FALSE(from_byte_level("\u00ad", bytes));
   CHECK_FALSE(from_byte_level("\u0144", bytes));

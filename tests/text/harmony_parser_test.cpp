@@ -23,7 +23,8 @@ TEST_CASE("analysis, a tool call and an answer") {
   const auto messages = parse(
       "<|channel|>analysis<|message|>Think. Caf\u00e9 \U0001F600<|end|>"
       "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>{\"a\": 1}<|call|>"
-      "<|start|>assistant<|channel|>commentary to=functions.g <|constrain|>json<|message|>{}<|call|>"
+      "<|start|>assistant<|channel|>commentary to=functions.g "
+      "<|constrain|>json<|message|>{}<|call|>"
       "<|start|>assistant<|channel|>final<|message|>Done.<|return|>");
   REQUIRE(messages.size() == 4);
   CHECK(messages[0].channel == "analysis");
@@ -41,8 +42,9 @@ TEST_CASE("analysis, a tool call and an answer") {
 TEST_CASE("streaming: whole characters with their channel, and the final text alone") {
   HarmonyParser parser(tokenizer());
   std::string shown_text, thoughts;
-  for (const int id : tokenizer().encode("<|channel|>analysis<|message|>hm \u5b57<|end|><|start|>assistant"
-                                         "<|channel|>final<|message|>\U0001F600 ok \u0939\u093f<|return|>")) {
+  for (const int id :
+       tokenizer().encode("<|channel|>analysis<|message|>hm \u5b57<|end|><|start|>assistant"
+                          "<|channel|>final<|message|>\U0001F600 ok \u0939\u093f<|return|>")) {
     CHECK_FALSE(parser.stopped());
     const auto delta = parser.push(id);
     CHECK(is_valid_utf8(delta.text));

@@ -23,14 +23,17 @@ TEST_CASE("every shape of schema reads as in the published template") {
 
 TEST_CASE("tools come with or without their wrapper") {
   const Json wrapped = parse_json(
-      R"({"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}})",
+      R"({"type": "function",
+          "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}})",
       "tools");
   const std::vector<HarmonyTool> tools = {HarmonyTool::from_json(wrapped),
                                           HarmonyTool::from_json(wrapped.at("function"))};
   CHECK(render_harmony_tools(tools) ==
-        "## functions\n\nnamespace functions {\n\n// d\ntype f = () => any;\n\n// d\ntype f = () => any;"
+        "## functions\n\nnamespace functions {\n\n// d\ntype f = () => any;\n\n// d\ntype f = () "
+        "=> any;"
         "\n\n} // namespace functions");
-  CHECK_THROWS_AS(HarmonyTool::from_json(parse_json(R"({"description": "d"})", "tools")), const Error&);
+  CHECK_THROWS_AS(HarmonyTool::from_json(parse_json(R"({"description": "d"})", "tools")),
+                  const Error&);
   CHECK_THROWS_AS(HarmonyTool::from_json(parse_json("[]", "tools")), const Error&);
 }
 

@@ -49,6 +49,7 @@ TEST_CASE("the original code's system sentence, and the frame label of its READM
             "<|im_end|>\n<|im_start|>user\nFrame-1: <img><IMG_CONTEXT></img>\n"
             "Frame-2: <img><IMG_CONTEXT></img>\nq<|im_end|>\n<|im_start|>assistant\n");
   const std::vector<Message> own = {message(Role::system, "mine"), message(Role::user, "q")};
-  CHECK(tokenizer().decode(render_internvl_chat(tokenizer(), own, options).ids).starts_with(
-      "<|im_start|>system\nmine<|im_end|>\n<|im_start|>user\n"));
+  CHECK(tokenizer()
+            .decode(render_internvl_chat(tokenizer(), own, options).ids)
+            .starts_with("<|im_start|>system\nmine<|im_end|>\n<|im_start|>user\n"));
 }

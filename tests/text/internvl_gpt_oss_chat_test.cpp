@@ -14,8 +14,10 @@ namespace {
 
 const Tokenizer& tokenizer() { return fixture_tokenizer("o200k"); }
 std::string rendered(const std::vector<Message>& messages,
-                     const InternVlGptOssChatOptions& options = {}, const VisualTokens& visuals = {}) {
-  return tokenizer().decode(render_internvl_gpt_oss_chat(tokenizer(), messages, options, visuals).ids);
+                     const InternVlGptOssChatOptions& options = {},
+                     const VisualTokens& visuals = {}) {
+  return tokenizer().decode(
+      render_internvl_gpt_oss_chat(tokenizer(), messages, options, visuals).ids);
 }
 const std::string system_block =
     "<|start|>system<|message|>" + std::string(internvl_gpt_oss_system) + "<|end|>";
@@ -26,22 +28,28 @@ TEST_CASE("a question about a picture, as OpenGVLab's conversation template writ
   const std::vector<Message> chat = {
       {.role = Role::user, .content = {Content::image(), Content::of_text("What?")}}};
   CHECK(rendered(chat, {}, {.images = {2}, .videos = {}}) ==
-        system_block + "<|start|>user<|message|><img><IMG_CONTEXT><IMG_CONTEXT></img>\nWhat?<|end|>"
-                       "<|start|>assistant");
+        system_block +
+            "<|start|>user<|message|><img><IMG_CONTEXT><IMG_CONTEXT></img>\nWhat?<|end|>"
+            "<|start|>assistant");
 }
 
 TEST_CASE("own system text, earlier answers, training samples") {
-  const std::vector<Message> chat = {
-      message(Role::system, "S"), message(Role::user, "a"), message(Role::assistant, "t", "analysis"),
-      message(Role::assistant, "b"), message(Role::user, "c"),
-      message(Role::assistant, "u", "analysis"), message(Role::assistant, "d")};
+  const std::vector<Message> chat = {message(Role::system, "S"),
+                                     message(Role::user, "a"),
+                                     message(Role::assistant, "t", "analysis"),
+                                     message(Role::assistant, "b"),
+                                     message(Role::user, "c"),
+                                     message(Role::assistant, "u", "analysis"),
+                                     message(Role::assistant, "d")};
   const std::string start =
       "<|start|>system<|message|>S<|end|><|start|>user<|message|>a<|end|>"
       "<|start|>assistant<|channel|>final<|message|>b<|end|><|start|>user<|message|>c<|end|>";
-  CHECK(rendered(chat) == start + "<|start|>assistant<|channel|>final<|message|>d<|end|><|start|>assistant");
+  CHECK(rendered(chat) ==
+        start + "<|start|>assistant<|channel|>final<|message|>d<|end|><|start|>assistant");
   CHECK(rendered(chat, {.add_generation_prompt = false}) ==
-        start + "<|start|>assistant<|channel|>analysis<|message|>u<|end|>"
-                "<|start|>assistant<|channel|>final<|message|>d<|return|>");
+        start +
+            "<|start|>assistant<|channel|>analysis<|message|>u<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>d<|return|>");
   CHECK(rendered({message(Role::user, "x")}, {.default_system = ""}) ==
         "<|start|>user<|message|>x<|end|><|start|>assistant");
 }

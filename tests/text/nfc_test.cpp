@@ -43,19 +43,18 @@ TEST_CASE("NFC of every code point is that of the tokenizers package") {
   struct Context {
     std::string name, before, after;
   };
-  for (const auto& [name, before, after] :
-       {Context{"alone", "", ""}, Context{"before", "q\u0301", "\u0334"},
-        Context{"between", "a", "\u0316\u0301"}}) {
-    CAPTURE(name);
+  for (const Context& context : {Context{"alone", "", ""}, Context{"before", "q\u0301", "\u0334"},
+                                 Context{"between", "a", "\u0316\u0301"}}) {
+    CAPTURE(context.name);
     std::uint32_t expected = 0;
     lines >> word >> std::hex >> expected;
-    REQUIRE(word == name);
+    REQUIRE(word == context.name);
     Crc32 crc;
     for (char32_t c = 1; c < 0x110000; ++c) {
       if (c >= 0xD800 && c < 0xE000) continue;
-      std::string text = before;
+      std::string text = context.before;
       append_utf8(text, c);
-      for (const char byte : to_nfc(text + after)) crc.add(byte);
+      for (const char byte : to_nfc(text + context.after)) crc.add(byte);
       crc.add('\0');
     }
     CHECK(crc.value() == expected);
@@ -71,7 +70,8 @@ TEST_CASE("NFC of random sequences of marks, composites and Hangul") {
     const std::string text = reader.text(reader.varint());
     const std::string expected = reader.text(reader.varint());
     if (to_nfc(text) == expected) continue;
-    if (++wrong < 5) MESSAGE(shown(text) << " -> " << shown(to_nfc(text)) << " not " << shown(expected));
+    if (++wrong < 5)
+      MESSAGE(shown(text) << " -> " << shown(to_nfc(text)) << " not " << shown(expected));
   }
   CHECK(wrong == 0);
   CHECK(reader.done());
@@ -82,10 +82,10 @@ TEST_CASE("NFC composes, orders marks and keeps what it does not know") {
   CHECK(to_nfc(std::string_view("a\0b", 3)) == std::string_view("a\0b", 3));
   CHECK(to_nfc("e\u0301") == "\u00e9");
   CHECK(to_nfc("\u212b") == "\u00c5");
-  CHECK(to_nfc("a\u0301\u0316") == "\u00e1\u0316");          // 0316 does not block 0301
+  CHECK(to_nfc("a\u0301\u0316") == "\u00e1\u0316");  // 0316 does not block 0301
   CHECK(to_nfc("\u1100\u1161\u11a8") == "\uac01");
-  CHECK(to_nfc("\uac00\u11a7") == "\uac00\u11a7");           // U+11A7 is no trailing consonant
-  CHECK(to_nfc("\u0958") == "\u0915\u093c");                 // composition exclusion
+  CHECK(to_nfc("\uac00\u11a7") == "\uac00\u11a7");  // U+11A7 is no trailing consonant
+  CHECK(to_nfc("\u0958") == "\u0915\u093c");        // composition exclusion
   CHECK(to_nfc("e\u0301\u0301") == "\u00e9\u0301");
 }
 

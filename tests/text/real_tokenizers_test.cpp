@@ -14,8 +14,9 @@
 using namespace gov;
 using namespace gov::test;
 
-// The published tokenizer files of gpt-oss and Qwen3. GOV_TOKENIZERS_DIR names the folder that holds
-// gpt-oss/tokenizer.json and qwen3/tokenizer.json; without it these cases are reported as skipped.
+// The published tokenizer files of gpt-oss and Qwen3. GOV_TOKENIZERS_DIR names the folder that
+// holds gpt-oss/tokenizer.json and qwen3/tokenizer.json; without it these cases are reported as
+// skipped.
 
 namespace {
 
@@ -70,8 +71,7 @@ TEST_CASE("published gpt-oss file: golden encodings that tiktoken agrees with") 
   CHECK(encode(" \r\n a/b//\n") == Ids{4568, 261, 7611, 22704});
   CHECK(encode("123456789 3.14159 1,000") ==
         Ids{7633, 19354, 29338, 220, 18, 13, 16926, 4621, 220, 16, 11, 1302});
-  CHECK(encode("fooBarBAZ_quxHTTPServer") ==
-        Ids{16660, 4622, 7431, 57, 32744, 87, 17893, 6444});
+  CHECK(encode("fooBarBAZ_quxHTTPServer") == Ids{16660, 4622, 7431, 57, 32744, 87, 17893, 6444});
   CHECK(encode("a\n\n\n   b\n  ") == Ids{64, 2499, 256, 287, 198, 256});
   CHECK(encode("if (a){\n\treturn b;\n}\n") == Ids{366, 350, 64, 2138, 1393, 287, 307, 739});
   const Ids turn{200006, 1428, 200008, 3686, 200007, 200006, 173781};

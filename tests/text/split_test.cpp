@@ -42,16 +42,20 @@ TEST_CASE("the known spellings are told apart, others are unknown") {
 
 TEST_CASE("o200k: words by case, digits by three, slashes with punctuation") {
   const auto p = SplitPattern::o200k;
-  CHECK(split(p, "fooBarBAZ_quxHTTPServer") ==
-        Pieces{"foo", "Bar", "BAZ", "_qux", "HTTPServer"});
+  CHECK(split(p, "fooBarBAZ_quxHTTPServer") == Pieces{"foo", "Bar", "BAZ", "_qux", "HTTPServer"});
   CHECK(split(p, "I'M you'Re HE'S   x") == Pieces{"I'M", " you'Re", " HE'S", "  ", " x"});
   CHECK(split(p, " \r\n a/b//\n") == Pieces{" \r\n", " a", "/b", "//\n"});
   CHECK(split(p, "1234567 89") == Pieces{"123", "456", "7", " ", "89"});
-  CHECK(split(p, "AB\u5b57CD") == Pieces{"AB\u5b57", "CD"});     // back to the uncased letter
+  CHECK(split(p, "AB\u5b57CD") == Pieces{"AB\u5b57", "CD"});  // back to the uncased letter
   CHECK(split(p, "AB\u5b57CDe") == Pieces{"AB\u5b57CDe"});
   CHECK(split(p, "\u0301") == Pieces{"\u0301"});
-  CHECK(split(p, "\u0301" "AB") == Pieces{"\u0301", "AB"});      // the mark alone, then capitals
-  CHECK(split(p, "\u0301" "ABc") == Pieces{"\u0301" "ABc"});
+  CHECK(split(p,
+              "\u0301"
+              "AB") == Pieces{"\u0301", "AB"});  // the mark alone, then capitals
+  CHECK(split(p,
+              "\u0301"
+              "ABc") == Pieces{"\u0301"
+                               "ABc"});
   CHECK(split(p, "a'\u017f b's") == Pieces{"a'\u017f", " b's"});
   CHECK(split(p, "x'll'") == Pieces{"x'll", "'"});
 }
@@ -67,7 +71,10 @@ TEST_CASE("Qwen2, Llama-3 and GPT-2 differ where their patterns do") {
   CHECK(split(SplitPattern::qwen2, "\tx") == Pieces{"\tx"});
   CHECK(split(SplitPattern::qwen2, "  \n  x") == Pieces{"  \n", " ", " x"});
   CHECK(split(SplitPattern::qwen2, "x  ") == Pieces{"x", "  "});
-  CHECK(split(SplitPattern::qwen2, "\u0301" "a") == Pieces{"\u0301" "a"});
+  CHECK(split(SplitPattern::qwen2,
+              "\u0301"
+              "a") == Pieces{"\u0301"
+                             "a"});
 }
 
 TEST_CASE("the pieces are the text, and none is empty") {
@@ -86,7 +93,8 @@ TEST_CASE("the pieces are the text, and none is empty") {
 
 TEST_CASE("long runs of one kind pass through without recursion") {
   for (const SplitPattern pattern : all_patterns)
-    for (const std::string unit : {"a", "A", " ", "\n", "1", "^", "'s", "\u0301", "\u5b57", " \n", "A\u5b57"}) {
+    for (const std::string unit :
+         {"a", "A", " ", "\n", "1", "^", "'s", "\u0301", "\u5b57", " \n", "A\u5b57"}) {
       std::string text;
       while (text.size() < 300'000) text += unit;
       std::size_t total = 0;
@@ -118,8 +126,8 @@ class Pcre2 {
 
   // The end of a match that begins at `begin`, or npos.
   std::size_t match(std::string_view text, std::size_t begin, std::uint32_t options) const {
-    const int count = pcre2_match(code_, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), begin,
-                                  options | PCRE2_NO_UTF_CHECK, match_, nullptr);
+    const int count = pcre2_match(code_, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                                  begin, options | PCRE2_NO_UTF_CHECK, match_, nullptr);
     return count < 0 ? std::string_view::npos : pcre2_get_ovector_pointer(match_)[1];
   }
 

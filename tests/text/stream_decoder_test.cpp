@@ -18,7 +18,8 @@ TEST_CASE("pieces are whole characters and together the decoded text") {
     for (int round = 0; round < 2000; ++round) {
       std::vector<int> ids;
       for (auto n = random() % 12; n > 0; --n)
-        ids.push_back(static_cast<int>(random() % (random() % 2 ? 300u : 1850u)));  // odd bytes, gaps
+        ids.push_back(
+            static_cast<int>(random() % (random() % 2 ? 300u : 1850u)));  // odd bytes, gaps
       for (const bool skip : {false, true}) {
         const DecodeOptions options{.skip_special_tokens = skip};
         StreamDecoder stream(tokenizer, options);
@@ -57,7 +58,9 @@ TEST_CASE("a character waits for its last byte; a cut one becomes U+FFFD at the 
   CHECK(stream.held_bytes() == 2);
   CHECK(stream.push(xac) == "\u20ac");
   CHECK(stream.push(e2).empty());
-  CHECK(stream.push(byte("a")) == "\uFFFD" "a");
+  CHECK(stream.push(byte("a")) ==
+        "\uFFFD"
+        "a");
   CHECK(stream.push(e2).empty());
   CHECK(stream.finish() == "\uFFFD");
   CHECK(stream.finish().empty());

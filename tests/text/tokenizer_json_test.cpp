@@ -19,16 +19,19 @@ struct Source {
   std::string version = R"("1.0")";
   std::string added = R"([{"id": 8, "content": "<|x|>", "special": true, "normalized": false}])";
   std::string normalizer = "null";
-  std::string pre_tokenizer = R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": true})";
+  std::string pre_tokenizer =
+      R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": true})";
   std::string post_processor = "null";
   std::string decoder = R"({"type": "ByteLevel"})";
-  std::string flags = R"("type": "BPE", "dropout": null, "unk_token": null, "byte_fallback": false)";
+  std::string flags =
+      R"("type": "BPE", "dropout": null, "unk_token": null, "byte_fallback": false)";
   std::string vocab = R"({"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "Ġ": 5, "<": 6, ">": 7})";
   std::string merges = R"(["a b", "ab c"])";
 
   std::string text() const {
-    return "{\"version\": " + version + ", \"truncation\": null, \"padding\": null, \"added_tokens\": " +
-           added + ", \"normalizer\": " + normalizer + ", \"pre_tokenizer\": " + pre_tokenizer +
+    return "{\"version\": " + version +
+           ", \"truncation\": null, \"padding\": null, \"added_tokens\": " + added +
+           ", \"normalizer\": " + normalizer + ", \"pre_tokenizer\": " + pre_tokenizer +
            ", \"post_processor\": " + post_processor + ", \"decoder\": " + decoder +
            ", \"model\": {" + flags + ", \"vocab\": " + vocab + ", \"merges\": " + merges + "}}";
   }
@@ -67,9 +70,10 @@ TEST_CASE("a small file, in both spellings of merges") {
 TEST_CASE("sequences, splits and processors that published files use") {
   Source file;
   file.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}]})";
-  file.pre_tokenizer = R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": ")"
-                       R"('s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+)"
-                       R"("}, "behavior": "Removed", "invert": true},
+  file.pre_tokenizer =
+      R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": ")"
+      R"('s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+)"
+      R"("}, "behavior": "Removed", "invert": true},
                        {"type": "ByteLevel", "add_prefix_space": true, "use_regex": false}]})";
   file.post_processor = R"({"type": "Sequence", "processors": [{"type": "ByteLevel"},
       {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|x|>", "type_id": 0}},
@@ -100,24 +104,30 @@ TEST_CASE("what is not supported is refused by name") {
   };
   using F = Source;
   refused(with(&F::version, R"("2.0")"), Errc::unsupported, "version");
-  refused(with(&F::normalizer, R"({"type": "NFKC"})"), Errc::unsupported, "normalizer.type", "NFKC");
+  refused(with(&F::normalizer, R"({"type": "NFKC"})"), Errc::unsupported, "normalizer.type",
+          "NFKC");
   refused(with(&F::normalizer, R"({"type": "Replace"})"), Errc::unsupported, "normalizer.type");
   refused(with(&F::pre_tokenizer, "null"), Errc::unsupported, "pre_tokenizer");
-  refused(with(&F::pre_tokenizer, R"({"type": "Metaspace"})"), Errc::unsupported, "pre_tokenizer.type");
-  refused(with(&F::pre_tokenizer, R"({"type": "Sequence", "pretokenizers": []})"), Errc::unsupported,
-          "pre_tokenizer");
+  refused(with(&F::pre_tokenizer, R"({"type": "Metaspace"})"), Errc::unsupported,
+          "pre_tokenizer.type");
+  refused(with(&F::pre_tokenizer, R"({"type": "Sequence", "pretokenizers": []})"),
+          Errc::unsupported, "pre_tokenizer");
   const auto split = [&](const std::string& pattern, const std::string& more) {
-    return with(&F::pre_tokenizer, R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": )" +
-                                       pattern + ", " + more + R"(}, {"type": "ByteLevel"}]})");
+    return with(&F::pre_tokenizer,
+                R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": )" +
+                    pattern + ", " + more + R"(}, {"type": "ByteLevel"}]})");
   };
   const std::string isolated = R"("behavior": "Isolated", "invert": false)";
   const std::string in = "pre_tokenizer.pretokenizers[0].";
-  refused(split(R"({"Regex": "(a+)+$"})", isolated), Errc::unsupported, in + "pattern.Regex", "(a+)+$");
+  refused(split(R"({"Regex": "(a+)+$"})", isolated), Errc::unsupported, in + "pattern.Regex",
+          "(a+)+$");
   refused(split(R"({"String": " "})", isolated), Errc::unsupported, in + "pattern");
-  const std::string known = R"({"Regex": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"})";
+  const std::string known =
+      R"({"Regex": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"})";
   refused(split(known, R"("behavior": "MergedWithNext", "invert": false)"), Errc::unsupported,
           in + "behavior");
-  refused(split(known, R"("behavior": "Isolated", "invert": true)"), Errc::unsupported, in + "behavior");
+  refused(split(known, R"("behavior": "Isolated", "invert": true)"), Errc::unsupported,
+          in + "behavior");
   refused(with(&F::decoder, "null"), Errc::unsupported, "decoder");
   refused(with(&F::decoder, R"({"type": "WordPiece"})"), Errc::unsupported, "decoder");
   refused(with(&F::flags, R"("type": "Unigram")"), Errc::unsupported, "model.type", "Unigram");
@@ -166,9 +176,12 @@ TEST_CASE("broken vocabularies, merges and added tokens are refused") {
   refused(added(R"([{"id": 8, "content": ""}])"), bad, "added_tokens[0].content");
   refused(added(R"([{"id": 3, "content": "x"}])"), bad, "added_tokens[0].id");
   refused(added(R"([{"id": 8, "content": "ab"}])"), bad, "added_tokens[0].id", "model.vocab, 3");
-  refused(added(R"([{"id": 8, "content": "x"}, {"id": 9, "content": "x"}])"), bad, "added_tokens[1].id");
-  refused(added(R"([{"id": 8, "content": "x"}, {"id": 8, "content": "y"}])"), bad, "added_tokens[1].id");
-  refused(added(R"([{"id": 3, "content": "ab"}, {"id": 3, "content": "ab"}])"), bad, "added_tokens[1]");
+  refused(added(R"([{"id": 8, "content": "x"}, {"id": 9, "content": "x"}])"), bad,
+          "added_tokens[1].id");
+  refused(added(R"([{"id": 8, "content": "x"}, {"id": 8, "content": "y"}])"), bad,
+          "added_tokens[1].id");
+  refused(added(R"([{"id": 3, "content": "ab"}, {"id": 3, "content": "ab"}])"), bad,
+          "added_tokens[1]");
   refused(added(R"([{"id": 9999999, "content": "x"}])"), bad, "added_tokens", "gaps");
   refused(added("[{\"id\": 8, \"content\": \"" + std::string(1025, 'x') + "\"}]"),
           Errc::limit_exceeded, "added_tokens[0].content");

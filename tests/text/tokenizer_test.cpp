@@ -27,14 +27,16 @@ TEST_CASE("12,000 strings get the ids that the tokenizers package gives them") {
     };
     for (const std::string& text : strings) {
       const auto ids = expected.ids();
-      compare(text, "default", [&](const auto& got) { return got == ids; }, tokenizer.encode(text));
+      compare(
+          text, "default", [&](const auto& got) { return got == ids; }, tokenizer.encode(text));
     }
     for (const std::string& text : strings) {
       for (const bool added : {true, false}) {
         const std::uint32_t hash = expected.word();
-        compare(text, added ? "no special" : "plain",
-                [&](const auto& got) { return hash_ids(got) == hash; },
-                tokenizer.encode(text, {.parse_special = false, .parse_added = added}));
+        compare(
+            text, added ? "no special" : "plain",
+            [&](const auto& got) { return hash_ids(got) == hash; },
+            tokenizer.encode(text, {.parse_special = false, .parse_added = added}));
       }
     }
     CHECK(expected.done());
@@ -110,9 +112,7 @@ TEST_CASE("hostile input: invalid UTF-8, NULs, a megabyte of one letter, too muc
   const Tokenizer& tokenizer = fixture_tokenizer("qwen2");
   CHECK(tokenizer.encode("a\xFFz") == tokenizer.encode("a\uFFFDz"));
   CHECK(tokenizer.encode("\xE2\x82") == tokenizer.encode("\uFFFD"));
-  const auto strict = [&](std::string_view text) {
-    tokenizer.encode(text, {.strict_utf8 = true});
-  };
+  const auto strict = [&](std::string_view text) { tokenizer.encode(text, {.strict_utf8 = true}); };
   CHECK_NOTHROW(strict("\u00e9"));
   CHECK_THROWS_AS(strict("\xC3"), const Error&);
   const std::string nuls(1000, '\0');

@@ -23,17 +23,19 @@ TEST_CASE("all 0x110000 code points have the class that the generator saw") {
 
 TEST_CASE("classes of well-known characters, at compile time") {
   static_assert(char_class('A') == CharClass::upper && char_class('z') == CharClass::lower);
-  static_assert(char_class(0x1C5) == CharClass::title);      // Dz with caron
-  static_assert(char_class(0x2B0) == CharClass::modifier);   // small h
+  static_assert(char_class(0x1C5) == CharClass::title);     // Dz with caron
+  static_assert(char_class(0x2B0) == CharClass::modifier);  // small h
   static_assert(char_class(0x5B57) == CharClass::letter);
   static_assert(char_class(0x301) == CharClass::mark);
   static_assert(char_class('7') == CharClass::number_word && char_class(0xBD) == CharClass::number);
   static_assert(char_class(0xA0) == CharClass::space && char_class(0x3000) == CharClass::space);
   static_assert(char_class(0x180E) == CharClass::other && char_class(0x200B) == CharClass::other);
-  static_assert(char_class('_') == CharClass::other_word && char_class(0x200D) == CharClass::other_word);
+  static_assert(char_class('_') == CharClass::other_word &&
+                char_class(0x200D) == CharClass::other_word);
   static_assert(char_class(0x10428) == CharClass::lower);
   static_assert(is_letter(char_class(0xE9)) && !is_letter(char_class(0x301)));
   static_assert(is_number(char_class(0x2167)) && is_word(char_class(0x2167)));
-  static_assert(is_word(char_class(0x24D0)) && !is_word(char_class('-')) && !is_word(char_class(' ')));
+  static_assert(is_word(char_class(0x24D0)) && !is_word(char_class('-')) &&
+                !is_word(char_class(' ')));
   CHECK(is_space(char_class('\n')));
 }

@@ -28,8 +28,10 @@ TEST_CASE("every code point survives encode and decode") {
 }
 
 TEST_CASE("one U+FFFD per maximal subpart, as Unicode's own example has it") {
-  CHECK(replaced("a\xF1\x80\x80\xE1\x80\xC2" "b\x80" "c\x80\xBF" "d") ==
-        "a" + r + r + r + "b" + r + "c" + r + r + "d");
+  CHECK(replaced("a\xF1\x80\x80\xE1\x80\xC2"
+                 "b\x80"
+                 "c\x80\xBF"
+                 "d") == "a" + r + r + r + "b" + r + "c" + r + r + "d");
   CHECK(replaced("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41") == r + r + r + r + r + r + r + r + "A");
   CHECK(replaced("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41") == r + r + r + r + r + r + r + r + "A");
   CHECK(replaced("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42") == r + r + r + r + r + "A" + r + r + "B");

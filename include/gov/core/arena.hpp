@@ -25,8 +25,11 @@ constexpr index_t round_up(index_t value, index_t multiple) {
 }
 
 [[noreturn]] inline void throw_out_of_memory(index_t bytes) {
-  throw Error({.code = Errc::out_of_memory, .file = {}, .field = "allocation",
-               .expected = std::to_string(bytes) + " bytes", .found = "not enough memory"});
+  throw Error({.code = Errc::out_of_memory,
+               .file = {},
+               .field = "allocation",
+               .expected = std::to_string(bytes) + " bytes",
+               .found = "not enough memory"});
 }
 
 // What no process can have; sizes above it would wrap when they are rounded up.
@@ -40,8 +43,8 @@ class AlignedBuffer {
     if (bytes < 0 || bytes >= address_space) throw_out_of_memory(bytes);
     constexpr index_t huge_page = index_t{2} << 20;
     const index_t alignment = bytes >= 4 * huge_page ? huge_page : cache_line;
-    data_ = static_cast<std::byte*>(std::aligned_alloc(static_cast<std::size_t>(alignment),
-                                                       static_cast<std::size_t>(round_up(bytes, alignment))));
+    data_ = static_cast<std::byte*>(std::aligned_alloc(
+        static_cast<std::size_t>(alignment), static_cast<std::size_t>(round_up(bytes, alignment))));
     if (!data_) throw_out_of_memory(bytes);
     if (alignment == huge_page)
       ::madvise(data_, static_cast<std::size_t>(round_up(bytes, alignment)), MADV_HUGEPAGE);
@@ -73,12 +76,12 @@ class Arena {
 
   // Uninitialised memory for `count` values, 64-byte aligned, valid until its mark is released.
   template <class T>
-    requires std::is_trivially_destructible_v<T>
-  T* allocate(index_t count) {
+  requires std::is_trivially_destructible_v<T> T* allocate(index_t count) {
     const index_t size = checked_mul(count, static_cast<index_t>(sizeof(T)), "arena");
     if (size < 0 || size >= address_space) throw_out_of_memory(size);
     const index_t bytes = round_up(size, cache_line);
-    while (current_ < blocks_.size() && blocks_[current_].size() - used_ < bytes) ++current_, used_ = 0;
+    while (current_ < blocks_.size() && blocks_[current_].size() - used_ < bytes)
+      ++current_, used_ = 0;
     if (current_ == blocks_.size()) {
       const index_t last = blocks_.empty() ? index_t{1} << 16 : blocks_.back().size();
       blocks_.emplace_back(std::max(bytes, 2 * last));

@@ -22,9 +22,11 @@ inline constexpr Range positive{0, 1e300}, any_number{-1e300, 1e300};
 
 // Names of an enumeration's values as config.json spells them; specialised beside each enumeration.
 template <class E>
-struct EnumNames;  // static constexpr std::array<std::pair<std::string_view, E>, n> values, type name
+struct EnumNames;  // static constexpr std::array<std::pair<std::string_view, E>, n> values, type
+                   // name
 
-// config.json's layer_types: which of up to 256 layers slide. The default alternates, layer 0 sliding.
+// config.json's layer_types: which of up to 256 layers slide. The default alternates, layer 0
+// sliding.
 struct LayerTypes {
   static constexpr index_t capacity = 256;
   std::array<std::uint64_t, 4> sliding{0x5555555555555555u, 0x5555555555555555u,
@@ -33,7 +35,8 @@ struct LayerTypes {
   constexpr LayerTypes() = default;
   // One letter a layer: s sliding, f full.
   explicit constexpr LayerTypes(std::string_view letters) {
-    for (std::size_t i = 0; i < letters.size(); ++i) set(static_cast<index_t>(i), letters[i] == 's');
+    for (std::size_t i = 0; i < letters.size(); ++i)
+      set(static_cast<index_t>(i), letters[i] == 's');
   }
   constexpr bool is_sliding(index_t layer) const {
     return sliding[static_cast<std::size_t>(layer / 64)] >> (layer % 64) & 1u;

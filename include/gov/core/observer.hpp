@@ -4,10 +4,10 @@
 // on with. With NoObserver the calls compile to nothing.
 //
 // Names: vision_hidden_states.<l>, image_features, inputs_embeds, hidden_states.<l> (input of layer
-// l; the last one is after the final norm), router.<l> (logits [tokens, experts], before the choice),
-// router_indices.<l> (Rows<index_t>, read only), router_weights.<l>, mlp.<l>, logits. An observer
-// with `static constexpr bool attention_maps = true` also gets attention.<l>, one call per sequence:
-// [tokens * heads, keys seen], zero where a key is masked.
+// l; the last one is after the final norm), router.<l> (logits [tokens, experts], before the
+// choice), router_indices.<l> (Rows<index_t>, read only), router_weights.<l>, mlp.<l>, logits. An
+// observer with `static constexpr bool attention_maps = true` also gets attention.<l>, one call per
+// sequence: [tokens * heads, keys seen], zero where a key is masked.
 #pragma once
 
 #include <string>
@@ -23,7 +23,9 @@ template <class O>
 inline constexpr bool observes = !std::is_same_v<std::remove_cvref_t<O>, NoObserver>;
 
 template <class O>
-inline constexpr bool observes_attention = requires { requires std::remove_cvref_t<O>::attention_maps; };
+inline constexpr bool observes_attention = requires {
+  requires std::remove_cvref_t<O>::attention_maps;
+};
 
 template <class O, class T>
 void observe(O& observer, std::string_view name, Rows<T> rows) {

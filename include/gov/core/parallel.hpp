@@ -44,8 +44,10 @@ class ThreadPool {
   void parallel_for(index_t count, Body&& body) {
     if (count <= 0) return;
     const auto call = [&body](index_t i, int worker) {
-      if constexpr (std::is_invocable_v<Body&, index_t, int>) body(i, worker);
-      else (void)worker, body(i);
+      if constexpr (std::is_invocable_v<Body&, index_t, int>)
+        body(i, worker);
+      else
+        (void)worker, body(i);
     };
     const bool alone = team_.empty() || count == 1 || inside_ == this || !entry_.try_lock();
     if (alone) {

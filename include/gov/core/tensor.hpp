@@ -118,8 +118,10 @@ struct Matrix : Storage {
   static constexpr index_t out = Out, in = In, experts = 1, size = Out * In;
   static constexpr bool is_matrix = true, is_expert = false;
   static constexpr auto shape = [] {
-    if constexpr (sizeof...(Dims) == 0) return std::array<index_t, 2>{Out, In};
-    else return std::array<index_t, sizeof...(Dims)>{Dims...};
+    if constexpr (sizeof...(Dims) == 0)
+      return std::array<index_t, 2>{Out, In};
+    else
+      return std::array<index_t, sizeof...(Dims)>{Dims...};
   }();
   WeightView view() const { return {format, data, scales, Out, In}; }
 };
@@ -133,7 +135,8 @@ struct ExpertMatrix : Storage {
   static constexpr std::array<index_t, 3> shape{E, In, Out};
   WeightView view(index_t expert) const {
     return {format, data + expert * Out * row_bytes(format, In),
-            is_blocked(format) ? scales + expert * Out * scale_bytes(format, In) : nullptr, Out, In};
+            is_blocked(format) ? scales + expert * Out * scale_bytes(format, In) : nullptr, Out,
+            In};
   }
 };
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "gov/core/checked.hpp"
 #include "gov/core/error.hpp"
@@ -64,12 +65,14 @@ using XtensorView = xt::xtensor_adaptor<
     xt::xbuffer_adaptor<T*, xt::no_ownership, std::allocator<std::remove_const_t<T>>>, N,
     xt::layout_type::row_major>;
 
+template <class T>
+concept Extent = std::is_integral_v<T>;
+
 // A row-major view on memory that outlives it: as_xtensor(logits, rows, vocabulary). T may be
 // const.
-template <class T, class... Extents>
-  requires(sizeof...(Extents) > 0 && (std::is_integral_v<Extents> && ...))
+template <class T, Extent... Extents>
 XtensorView<T, sizeof...(Extents)> as_xtensor(T* data, Extents... extents) {
-  constexpr std::size_t rank = sizeof...(Extents);
+  static_assert(sizeof...(Extents) > 0, "as_xtensor needs the extents of the array");
   index_t size = 1;
   for (const index_t extent : {static_cast<index_t>(extents)...}) {
     if (extent < 0)
@@ -80,27 +83,42 @@ XtensorView<T, sizeof...(Extents)> as_xtensor(T* data, Extents... extents) {
                    .found = std::to_string(extent)});
     size = checked_mul(size, extent, "shape");
   }
-  using View = XtensorView<T, rank>;
+  using View = XtensorView<T, sizeof...(Extents)>;
   const typename View::shape_type shape{static_cast<std::size_t>(extents)...};
   return View(typename View::storage_type(data, static_cast<std::size_t>(size)), shape);
 }
 
-// The same on a span or vector, whose size must be the product of the extents.
-template <class Container, class... Extents>
-  requires requires(Container& container) { std::span(container); } && (sizeof...(Extents) > 0) &&
-           (std::is_integral_v<Extents> && ...)
-auto as_xtensor(Container& container, Extents... extents) {
-  const auto view = std::span(container);
-  index_t size = 1;
-  for (const index_t extent : {static_cast<index_t>(extents)...})
-    size = checked_mul(size, extent, "shape");
-  if (size != static_cast<index_t>(view.size()))
+namespace detail {
+
+template <class T, Extent... Extents>
+auto as_xtensor_of_size(T* data, std::size_t available, Extents... extents) {
+  const auto view = as_xtensor(data, extents...);
+  if (view.size() != available)
     throw Error({.code = Errc::bad_argument,
                  .file = {},
                  .field = "shape",
-                 .expected = "a product of " + std::to_string(view.size()),
-                 .found = std::to_string(size)});
-  return as_xtensor(view.data(), extents...);
+                 .expected = "a product of " + std::to_string(available),
+                 .found = std::to_string(view.size())});
+  return as_xtensor(data, extents...);
+}
+
+}  // namespace detail
+
+// The same on a vector or span, whose size must be the product of the extents.
+template <class T, Extent... Extents>
+XtensorView<T, sizeof...(Extents)> as_xtensor(std::vector<T>& values, Extents... extents) {
+  return detail::as_xtensor_of_size<T>(values.data(), values.size(), extents...);
+}
+template <class T, Extent... Extents>
+XtensorView<const T, sizeof...(Extents)> as_xtensor(const std::vector<T>& values,
+                                                    Extents... extents) {
+  return detail::as_xtensor_of_size<const T>(values.data(), values.size(), extents...);
+}
+template <class T, Extent... Extents>
+void as_xtensor(const std::vector<T>&& values, Extents... extents) = delete;  // would dangle
+template <class T, Extent... Extents>
+XtensorView<T, sizeof...(Extents)> as_xtensor(std::span<T> values, Extents... extents) {
+  return detail::as_xtensor_of_size<T>(values.data(), values.size(), extents...);
 }
 
 }  // namespace gov

@@ -80,9 +80,15 @@ inline void* stb_reallocate(void* pointer, std::size_t old_size, std::size_t siz
 #pragma push_macro("STBI_REALLOC")
 #pragma push_macro("STBI_REALLOC_SIZED")
 #pragma push_macro("STBI_FREE")
-#undef STBI_INCLUDE_STB_IMAGE_H
 #undef STBIDEF
+#undef STBI_MAX_DIMENSIONS
+#undef STBI_ASSERT
+#undef STBI_MALLOC
 #undef STBI_REALLOC
+#undef STBI_REALLOC_SIZED
+#undef STBI_FREE
+#define STBI_INCLUDE_STB_IMAGE_H
+#define STBIDEF static
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_JPEG
@@ -130,6 +136,16 @@ inline void* stb_reallocate(void* pointer, std::size_t old_size, std::size_t siz
 #endif
 
 namespace gov::detail::stb {
+// stb's own declarations, skipped by their include guard, are extern "C", where g++ leaves the
+// namespace out of the symbols of static functions. These few are all that the rest needs.
+enum { STBI_default = 0, STBI_grey = 1, STBI_grey_alpha = 2, STBI_rgb = 3, STBI_rgb_alpha = 4 };
+typedef unsigned char stbi_uc;
+typedef unsigned short stbi_us;
+struct stbi_io_callbacks {
+  int (*read)(void* user, char* data, int size);
+  void (*skip)(void* user, int n);
+  int (*eof)(void* user);
+};
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
 #else
@@ -151,7 +167,6 @@ namespace gov::detail::stb {
 #undef STBI_NO_GIF
 #undef STBI_NO_PIC
 #undef STBI_NO_PNM
-#undef STBI_VERSION
 #undef STBI_EXTERN
 #undef STBI_THREAD_LOCAL
 #undef STBI_NOTUSED

@@ -1,7 +1,8 @@
 // Chat: a conversation with a model: processor, session, template and history in one.
 //
 //   auto chat = model.chat();
-//   auto reply = chat.ask("What is on the table?", gov::image("desk.jpg"), {.max_new_tokens = 128});
+//   auto reply = chat.ask("What is on the table?", gov::image("desk.jpg"), {.max_new_tokens =
+//   128});
 #pragma once
 
 #include "gov/infer/generate.hpp"
@@ -28,7 +29,8 @@ class FinalChannelSink : public TextSink {
 
  private:
   static std::string shown(HarmonyParser::Delta delta) {
-    const bool final = delta.recipient.empty() && (delta.channel == "final" || delta.channel.empty());
+    const bool final =
+        delta.recipient.empty() && (delta.channel == "final" || delta.channel.empty());
     return final ? std::move(delta.text) : std::string();
   }
   HarmonyParser parser_;
@@ -40,8 +42,11 @@ class Chat {
   using Config = typename Model::Config;
 
   explicit Chat(const Model& model, const ChatOptions& options = {})
-      : model_(model), options_(options), processor_(model.folder(), tokens_per_tile(model.folder())),
-        defaults_(load_generation_config(model.folder())), session_(model.session(options.session)) {
+      : model_(model),
+        options_(options),
+        processor_(make_processor(model.folder())),
+        defaults_(load_generation_config(model.folder())),
+        session_(model.session(options.session)) {
     if (options.format) processor_.set_format(*options.format);
     processor_.harmony() = options.harmony;
   }
@@ -56,8 +61,10 @@ class Chat {
   Generated ask(std::string question, Attachments attachments, const GenerateOptions& options) {
     Message turn = message(Role::user, {});
     turn.content.clear();
-    for (std::size_t i = 0; i < attachments.images.size(); ++i) turn.content.push_back(Content::image());
-    for (std::size_t i = 0; i < attachments.videos.size(); ++i) turn.content.push_back(Content::video());
+    for (std::size_t i = 0; i < attachments.images.size(); ++i)
+      turn.content.push_back(Content::image());
+    for (std::size_t i = 0; i < attachments.videos.size(); ++i)
+      turn.content.push_back(Content::video());
     turn.content.push_back(Content::of_text(std::move(question)));
     return ask(std::move(turn), std::move(attachments), options);
   }
@@ -69,7 +76,8 @@ class Chat {
     all.images.insert(all.images.end(), attachments.images.begin(), attachments.images.end());
     all.videos.insert(all.videos.end(), attachments.videos.begin(), attachments.videos.end());
     const auto start = std::chrono::steady_clock::now();
-    const Processed processed = processor_.process(messages, all, options_.system, model_.pool().get());
+    const Processed processed =
+        processor_.process(messages, all, options_.system, model_.pool().get());
     preprocess_s_ = generate_detail::seconds_since(start);
     const Inputs inputs = rest_of(processed);
     GenerateOptions with_stops = options;
@@ -105,29 +113,28 @@ class Chat {
   GenerateOptions defaults() const { return defaults_.options(); }
 
  private:
-  static index_t tokens_per_tile(const std::filesystem::path& folder) {
+  static Processor make_processor(const std::filesystem::path& folder) {
     if constexpr (Model::multimodal) {
       // Tiles are as large as the image processor says, which may not be the tower's native size.
-      const auto& vision = Config::Vision::config;
-      Extent size = vision.image_size;
-      for (const char* name : {"preprocessor_config.json", "processor_config.json"})
-        if (std::filesystem::exists(folder / name)) {
-          const ImageProcessorConfig config = load_image_processor_config((folder / name).string());
-          size = {config.height, config.width};
-        }
-      if (!Model::A::foldable(size.height, size.width))
-        throw Error({.code = Errc::bad_config, .file = folder.string(), .field = "size of the image processor",
-                     .expected = "a tile whose patches form a square grid that downsample_ratio divides",
-                     .found = std::to_string(size.height) + "x" + std::to_string(size.width)});
-      return Model::A::image_tokens(size.height, size.width);
+      ImageProcessorConfig native;
+      native.height = Config::Vision::config.image_size.height,
+      native.width = Config::Vision::config.image_size.width;
+      const ImageProcessorConfig images = Processor::find_image_config(folder).value_or(native);
+      if (!Model::A::foldable(images.height, images.width))
+        throw Error(
+            {.code = Errc::bad_config,
+             .file = folder.string(),
+             .field = "size of the image processor",
+             .expected = "a tile whose patches form a square grid that downsample_ratio divides",
+             .found = std::to_string(images.height) + "x" + std::to_string(images.width)});
+      return Processor(folder, Model::A::image_tokens(images.height, images.width), images);
     } else {
-      (void)folder;
-      return 0;
+      return Processor(folder, 0);
     }
   }
 
-  // What of the prompt the session has not seen. It keeps the longest common beginning that it still
-  // remembers and that does not cut an image.
+  // What of the prompt the session has not seen. It keeps the longest common beginning that it
+  // still remembers and that does not cut an image.
   Inputs rest_of(const Processed& processed) {
     const auto& ids = processed.prompt.ids;
     auto common = static_cast<index_t>(

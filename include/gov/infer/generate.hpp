@@ -1,5 +1,6 @@
-// Generation: prefill, then a token at a time until a stop token, a stop string, the limit, the end of
-// the context or a request to stop. One sequence, or several that share each pass over the weights.
+// Generation: prefill, then a token at a time until a stop token, a stop string, the limit, the end
+// of the context or a request to stop. One sequence, or several that share each pass over the
+// weights.
 #pragma once
 
 #include <chrono>
@@ -17,13 +18,13 @@ namespace gov {
 struct GenerateOptions {
   SamplingOptions sampling{};
   index_t max_new_tokens = 128;
-  std::vector<int> stop_tokens{};        // beside the model's own eos tokens
-  bool ignore_eos = false;               // the model's own eos tokens do not stop
-  std::vector<std::string> stop{};       // stop strings; what precedes them is kept
-  int logprobs = -1;                     // -1: none; n: of each token, and of the n likeliest
-  std::stop_token stop_token{};          // ends the generation, keeping what there is
-  std::function<void(std::string_view)> on_token{};   // shown text as it comes, in whole characters
-  std::function<void(int)> on_token_id{};             // every new token
+  std::vector<int> stop_tokens{};   // beside the model's own eos tokens
+  bool ignore_eos = false;          // the model's own eos tokens do not stop
+  std::vector<std::string> stop{};  // stop strings; what precedes them is kept
+  int logprobs = -1;                // -1: none; n: of each token, and of the n likeliest
+  std::stop_token stop_token{};     // ends the generation, keeping what there is
+  std::function<void(std::string_view)> on_token{};  // shown text as it comes, in whole characters
+  std::function<void(int)> on_token_id{};            // every new token
 };
 
 enum class FinishReason { stop, length, context, cancelled };
@@ -52,8 +53,8 @@ struct Generated {
   double vision_s = 0, prefill_s = 0, decode_s = 0;
 };
 
-// Turns new tokens into shown text: the tokenizer's stream without control tokens. A chat replaces it
-// by one that knows its format.
+// Turns new tokens into shown text: the tokenizer's stream without control tokens. A chat replaces
+// it by one that knows its format.
 class TextSink {
  public:
   virtual ~TextSink() = default;
@@ -63,7 +64,8 @@ class TextSink {
 
 class PlainSink : public TextSink {
  public:
-  explicit PlainSink(const Tokenizer& tokenizer) : decoder_(tokenizer, {.skip_special_tokens = true}) {}
+  explicit PlainSink(const Tokenizer& tokenizer)
+      : decoder_(tokenizer, {.skip_special_tokens = true}) {}
   std::string push(int token) override { return decoder_.push(token); }
   std::string finish() override { return decoder_.finish(); }
 
@@ -78,8 +80,12 @@ class Sequence {
  public:
   Sequence(std::span<const int> prompt, const GenerateOptions& options, const std::vector<int>& eos,
            std::unique_ptr<TextSink> sink)
-      : options_(options), sampler_(options.sampling), history_(prompt.begin(), prompt.end()),
-        stops_(options.stop), sink_(std::move(sink)), ends_(options.stop_tokens) {
+      : options_(options),
+        sampler_(options.sampling),
+        history_(prompt.begin(), prompt.end()),
+        stops_(options.stop),
+        sink_(std::move(sink)),
+        ends_(options.stop_tokens) {
     if (!options.ignore_eos) ends_.insert(ends_.end(), eos.begin(), eos.end());
     result_.prompt_tokens = std::ssize(prompt);
   }
@@ -101,8 +107,10 @@ class Sequence {
                                   Sampler::likeliest(logits, options_.logprobs)});
     if (options_.on_token_id) options_.on_token_id(token);
     if (sink_) show(stops_.push(sink_->push(token)));
-    if (stops_.found() || std::find(ends_.begin(), ends_.end(), token) != ends_.end()) end(FinishReason::stop);
-    else if (std::ssize(result_.tokens) >= options_.max_new_tokens) end(FinishReason::length);
+    if (stops_.found() || std::find(ends_.begin(), ends_.end(), token) != ends_.end())
+      end(FinishReason::stop);
+    else if (std::ssize(result_.tokens) >= options_.max_new_tokens)
+      end(FinishReason::length);
   }
 
   Generated finish() {
@@ -147,23 +155,26 @@ struct VisionTimer {
   }
 };
 
-// Continues several sequences, each after its own prompt; sinks may be empty (no text then). Sampling
-// seeds are seed, seed + 1, ... A request to stop ends all with what they have.
+// Continues several sequences, each after its own prompt; sinks may be empty (no text then).
+// Sampling seeds are seed, seed + 1, ... A request to stop ends all with what they have.
 template <class Cfg>
 std::vector<Generated> generate_batch(std::span<const typename Session<Cfg>::Item> items,
                                       const GenerateOptions& options,
                                       std::vector<std::unique_ptr<TextSink>> sinks = {}) {
   using namespace generate_detail;
   if (options.max_new_tokens < 1)
-    throw Error({.code = Errc::bad_argument, .file = {}, .field = "max_new_tokens", .expected = "at least 1",
+    throw Error({.code = Errc::bad_argument,
+                 .file = {},
+                 .field = "max_new_tokens",
+                 .expected = "at least 1",
                  .found = std::to_string(options.max_new_tokens)});
   sinks.resize(items.size());
   std::vector<GenerateOptions> each(items.size(), options);
   std::vector<Sequence> sequences;
   for (std::size_t i = 0; i < items.size(); ++i) {
     each[i].sampling.seed = options.sampling.seed + i;
-    sequences.emplace_back(items[i].inputs.input_ids, each[i], items[i].session->model().tokens.eos_token_id,
-                           std::move(sinks[i]));
+    sequences.emplace_back(items[i].inputs.input_ids, each[i],
+                           items[i].session->model().tokens.eos_token_id, std::move(sinks[i]));
     sequences[i].result().image_tokens = static_cast<index_t>(
         std::count(items[i].inputs.input_ids.begin(), items[i].inputs.input_ids.end(),
                    items[i].session->model().tokens.image_token_id));

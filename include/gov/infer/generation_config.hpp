@@ -19,6 +19,7 @@ struct GenerationConfig {
 };
 
 inline GenerationConfig read_generation_config(const Json& json) {
+  if (!json.is_object()) json.fail(Errc::bad_type, "an object");
   GenerationConfig config;
   const auto read = [&]<class V>(std::string_view key, V& value) {
     if (json.has_value(key)) value = json.at(key).as<V>();
@@ -48,7 +49,8 @@ inline GenerationConfig read_generation_config(const Json& json) {
 // Of a folder; the library's defaults when it has no such file.
 inline GenerationConfig load_generation_config(const std::filesystem::path& folder) {
   const auto path = folder / "generation_config.json";
-  return std::filesystem::exists(path) ? read_generation_config(load_json(path.string())) : GenerationConfig{};
+  return std::filesystem::exists(path) ? read_generation_config(load_json(path.string()))
+                                       : GenerationConfig{};
 }
 
 }  // namespace gov

@@ -1,9 +1,10 @@
 // Processor: everything between a user and a model's inputs: tokenizer, image processor and chat
-// template of a checkpoint folder. Messages and pictures go in, token ids and pixel values come out.
+// template of a checkpoint folder. Messages and pictures go in, token ids and pixel values come
+// out.
 #pragma once
 
 #include <filesystem>
-#include <memory>
+#include <optional>
 
 #include "gov/image/decode.hpp"
 #include "gov/image/pixel_values.hpp"
@@ -21,8 +22,11 @@ inline ChatFormat parse_chat_format(std::string_view name) {
   if (name == "harmony") return ChatFormat::harmony;
   if (name == "internvl") return ChatFormat::internvl;
   if (name == "internvl-gpt-oss") return ChatFormat::internvl_gpt_oss;
-  throw Error({.code = Errc::bad_argument, .file = {}, .field = "chat format",
-               .expected = "harmony, internvl or internvl-gpt-oss", .found = std::string(name)});
+  throw Error({.code = Errc::bad_argument,
+               .file = {},
+               .field = "chat format",
+               .expected = "harmony, internvl or internvl-gpt-oss",
+               .found = std::string(name)});
 }
 
 // A picture of a prompt, decoded when it is needed.
@@ -41,7 +45,9 @@ struct VideoInput {
   FrameSampling sampling{};
   std::vector<Image> load() const { return folder.empty() ? frames : load_video(folder, sampling); }
 };
-inline VideoInput video(std::string folder, FrameSampling sampling = {}) { return {std::move(folder), {}, sampling}; }
+inline VideoInput video(std::string folder, FrameSampling sampling = {}) {
+  return {std::move(folder), {}, sampling};
+}
 inline VideoInput video(std::vector<Image> frames) { return {{}, std::move(frames), {}}; }
 
 // What comes with a question, in order; videos behind images.
@@ -49,9 +55,9 @@ struct Attachments {
   std::vector<ImageInput> images;
   std::vector<VideoInput> videos;
   Attachments() = default;
-  Attachments(ImageInput one) { images.push_back(std::move(one)); }          // NOLINT
+  Attachments(ImageInput one) { images.push_back(std::move(one)); }             // NOLINT
   Attachments(std::vector<ImageInput> several) : images(std::move(several)) {}  // NOLINT
-  Attachments(VideoInput one) { videos.push_back(std::move(one)); }          // NOLINT
+  Attachments(VideoInput one) { videos.push_back(std::move(one)); }             // NOLINT
 };
 
 // A prompt ready for Session::forward.
@@ -65,21 +71,32 @@ struct Processed {
 
 class Processor {
  public:
-  // tokens_per_tile: language-model tokens of one tile; 0 for a model without a vision tower.
-  Processor(const std::filesystem::path& folder, index_t tokens_per_tile)
-      : tokenizer_(Tokenizer::load(folder.string())), tokens_per_tile_(tokens_per_tile) {
-    namespace fs = std::filesystem;
-    for (const char* name : {"processor_config.json", "preprocessor_config.json"}) {
-      if (tokens_per_tile == 0 || !fs::exists(folder / name)) continue;
+  // What a folder says about its images. A processor_config.json without image_processor leaves it
+  // to preprocessor_config.json.
+  static std::optional<ImageProcessorConfig> find_image_config(
+      const std::filesystem::path& folder) {
+    for (const std::string_view name : {"processor_config.json", "preprocessor_config.json"}) {
+      if (!std::filesystem::exists(folder / name)) continue;
       const Json json = load_json((folder / name).string());
-      if (std::string_view(name) == "processor_config.json" && !json.has_value("image_processor")) continue;
-      images_ = image_processor_config(json);
-      break;
+      if (name == "preprocessor_config.json" || json.has_value("image_processor"))
+        return image_processor_config(json);
     }
+    return std::nullopt;
+  }
+
+  // tokens_per_tile: language-model tokens of one tile; 0 for a model without a vision tower.
+  Processor(const std::filesystem::path& folder, index_t tokens_per_tile,
+            const ImageProcessorConfig& images = {})
+      : tokenizer_(Tokenizer::load(folder.string())),
+        tokens_per_tile_(tokens_per_tile),
+        images_(images) {
+    namespace fs = std::filesystem;
     videos_ = images_;
     videos_.crop_to_patches = false;
-    const auto has = [this](std::string_view token) { return tokenizer_.token_to_id(token).has_value(); };
-    format_ = !has("<|start|>") ? ChatFormat::internvl
+    const auto has = [this](std::string_view token) {
+      return tokenizer_.token_to_id(token).has_value();
+    };
+    format_ = !has("<|start|>")      ? ChatFormat::internvl
               : has("<IMG_CONTEXT>") ? ChatFormat::internvl_gpt_oss
                                      : ChatFormat::harmony;
     if (const auto config = folder / "tokenizer_config.json"; fs::exists(config))
@@ -101,8 +118,11 @@ class Processor {
     VisualTokens visuals;
     std::vector<PixelValues> parts;  // by image, then by video
     if ((!attachments.images.empty() || !attachments.videos.empty()) && tokens_per_tile_ == 0)
-      throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = "images",
-                   .expected = "none: this model has no vision tower", .found = "some"});
+      throw Error({.code = Errc::image_count_mismatch,
+                   .file = {},
+                   .field = "images",
+                   .expected = "none: this model has no vision tower",
+                   .found = "some"});
     for (const auto& image : attachments.images) {
       const Image decoded = image.load();
       parts.push_back(preprocess(std::span(&decoded, 1), images_, pool));
@@ -114,7 +134,8 @@ class Processor {
       visuals.videos.emplace_back(frames.size(), tokens_per_tile_);
     }
     result.prompt = render(messages, system, visuals);
-    for (const auto index : order_of(messages, attachments.images.size())) append(result.pixels, parts[index]);
+    for (const auto index : order_of(messages, attachments.images.size()))
+      append(result.pixels, parts[index]);
     return result;
   }
 
@@ -124,7 +145,8 @@ class Processor {
   }
 
  private:
-  Prompt render(std::span<const Message> messages, const std::string& system, const VisualTokens& visuals) const {
+  Prompt render(std::span<const Message> messages, const std::string& system,
+                const VisualTokens& visuals) const {
     const std::string& chosen = system.empty() ? default_system_ : system;
     switch (format_) {
       case ChatFormat::harmony: {
@@ -161,7 +183,10 @@ class Processor {
 
   static void append(PixelValues& to, const PixelValues& part) {
     if (to.count > 0 && (to.height != part.height || to.width != part.width))
-      throw Error({.code = Errc::bad_image, .file = {}, .field = "tiles", .expected = "one size",
+      throw Error({.code = Errc::bad_image,
+                   .file = {},
+                   .field = "tiles",
+                   .expected = "one size",
                    .found = "several"});
     to.height = part.height, to.width = part.width, to.channels = part.channels;
     to.count += part.count;

@@ -1,6 +1,6 @@
 // Sampler: the next token from logits, by transformers' rules in transformers' order: repetition
-// penalty; then, when sampling, temperature, top-k, top-p, min-p; then the most likely token (greedy,
-// the lowest id of equals) or a draw from the softmax of what is left.
+// penalty; then, when sampling, temperature, top-k, top-p, min-p; then the most likely token
+// (greedy, the lowest id of equals) or a draw from the softmax of what is left.
 #pragma once
 
 #include <algorithm>
@@ -27,15 +27,18 @@ struct SamplingOptions {
   void check() const {
     const auto require = [](bool holds, const char* field, const char* expected, double found) {
       if (!holds)
-        throw Error({.code = Errc::bad_argument, .file = {}, .field = field, .expected = expected,
+        throw Error({.code = Errc::bad_argument,
+                     .file = {},
+                     .field = field,
+                     .expected = expected,
                      .found = std::to_string(found)});
     };
     require(temperature > 0 && temperature < 1e6, "temperature", "a number above 0", temperature);
     require(top_k >= 0, "top_k", "0 (off) or more", top_k);
     require(top_p > 0 && top_p <= 1, "top_p", "a number in (0, 1]", top_p);
     require(min_p >= 0 && min_p <= 1, "min_p", "a number in [0, 1]", min_p);
-    require(repetition_penalty > 0 && repetition_penalty < 1e6, "repetition_penalty", "a number above 0",
-            repetition_penalty);
+    require(repetition_penalty > 0 && repetition_penalty < 1e6, "repetition_penalty",
+            "a number above 0", repetition_penalty);
   }
 };
 
@@ -73,7 +76,8 @@ class Sampler {
     if (!options_.do_sample) return scores_;
     if (options_.temperature != 1)
       for (float& score : scores_) score = static_cast<float>(score / options_.temperature);
-    if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < scores_.size()) keep_top_k();
+    if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < scores_.size())
+      keep_top_k();
     if (options_.top_p < 1) keep_top_p();
     if (options_.min_p > 0) keep_min_p();
     return scores_;
@@ -82,20 +86,22 @@ class Sampler {
   // A token's log-probability under the model's own softmax, and the `count` likeliest tokens with
   // theirs. Nothing of the options is applied.
   static double logprob(std::span<const float> logits, int token) {
-    return logits[static_cast<std::size_t>(token)] - log_sum_exp(logits);
+    return Softmax(logits).log(logits[static_cast<std::size_t>(token)]);
   }
   static std::vector<Candidate> likeliest(std::span<const float> logits, int count) {
     std::vector<int> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
     const auto kept = std::min(order.size(), static_cast<std::size_t>(std::max(0, count)));
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), [&](int a, int b) {
-      const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
-      return x != y ? x > y : a < b;
-    });
-    const double total = log_sum_exp(logits);
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+                      [&](int a, int b) {
+                        const float x = logits[static_cast<std::size_t>(a)],
+                                    y = logits[static_cast<std::size_t>(b)];
+                        return x != y ? x > y : a < b;
+                      });
+    const Softmax softmax(logits);
     std::vector<Candidate> result;
     for (std::size_t i = 0; i < kept; ++i)
-      result.push_back({order[i], logits[static_cast<std::size_t>(order[i])] - total});
+      result.push_back({order[i], softmax.log(logits[static_cast<std::size_t>(order[i])])});
     return result;
   }
 
@@ -104,24 +110,33 @@ class Sampler {
     bool any = false;
     for (std::size_t i = 0; i < logits.size(); ++i) {
       if (is_nan(logits[i]) || (!is_finite(logits[i]) && logits[i] > 0))
-        throw Error({.code = Errc::bad_logits, .file = {}, .field = "logits[" + std::to_string(i) + "]",
-                     .expected = "a number", .found = is_nan(logits[i]) ? "NaN" : "infinity"});
+        throw Error({.code = Errc::bad_logits,
+                     .file = {},
+                     .field = "logits[" + std::to_string(i) + "]",
+                     .expected = "a number",
+                     .found = is_nan(logits[i]) ? "NaN" : "infinity"});
       any = any || is_finite(logits[i]);
     }
     if (!any)
-      throw Error({.code = Errc::bad_logits, .file = {}, .field = "logits",
-                   .expected = "at least one token above -infinity", .found = "none"});
+      throw Error({.code = Errc::bad_logits,
+                   .file = {},
+                   .field = "logits",
+                   .expected = "at least one token above -infinity",
+                   .found = "none"});
   }
 
  private:
   static constexpr float ruled_out = -std::numeric_limits<float>::infinity();
 
-  static double log_sum_exp(std::span<const float> logits) {
-    const double top = *std::max_element(logits.begin(), logits.end());
-    double total = 0;
-    for (const float logit : logits) total += std::exp(static_cast<double>(logit) - top);
-    return top + std::log(total);
-  }
+  struct Softmax {
+    double top, log_total;  // of the exponentials of (logit - top)
+    explicit Softmax(std::span<const float> logits) : top(*std::max_element(logits.begin(), logits.end())) {
+      double total = 0;
+      for (const float logit : logits) total += std::exp(logit - top);
+      log_total = std::log(total);
+    }
+    double log(float logit) const { return logit - top - log_total; }
+  };
 
   void penalise(std::span<const int> history) {
     order_.assign(history.begin(), history.end());
@@ -151,7 +166,8 @@ class Sampler {
     order_.resize(scores_.size());
     std::iota(order_.begin(), order_.end(), 0);
     const auto score = [&](int token) { return scores_[static_cast<std::size_t>(token)]; };
-    std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) { return score(a) < score(b); });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](int a, int b) { return score(a) < score(b); });
     const double top = score(order_.back());
     double total = 0, mass = 0;
     for (const int token : order_) total += std::exp(score(token) - top);

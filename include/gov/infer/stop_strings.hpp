@@ -1,5 +1,5 @@
-// StopStrings: finds the first stop string in streamed text. Text that could still become one is held
-// back, so that nothing of a stop string is ever shown.
+// StopStrings: finds the first stop string in streamed text. Text that could still become one is
+// held back, so that nothing of a stop string is ever shown.
 #pragma once
 
 #include <algorithm>
@@ -22,8 +22,13 @@ class StopStrings {
   std::string push(std::string_view text) {
     if (found_) return {};
     held_ += text;
-    std::size_t first = held_.npos;
-    for (const auto& stop : stops_) first = std::min(first, held_.find(stop));
+    // The one that is complete first, so that the answer does not hang on how the text was cut.
+    std::size_t first = held_.npos, end = held_.npos;
+    for (const auto& stop : stops_) {
+      const std::size_t at = held_.find(stop);
+      if (at == held_.npos || at + stop.size() > end || (at + stop.size() == end && at > first)) continue;
+      first = at, end = at + stop.size();
+    }
     if (first != held_.npos) {
       found_ = true;
       return take(first);

@@ -15,7 +15,9 @@
 namespace gov {
 
 template <class C>
-concept ConfigStruct = requires(C& c) { C::keys(c, [](auto&&...) {}); };
+concept ConfigStruct = requires(C& c) {
+  C::keys(c, [](auto&&...) {});
+};
 
 // A JSON object whose keys may be spelled in other ways: pairs of our name and the file's.
 struct ConfigSource {
@@ -34,7 +36,8 @@ struct ConfigSource {
 // Reads each key that is there; keys that are absent keep the struct's default, as in transformers.
 class ConfigReader {
  public:
-  ConfigReader(const ConfigSource& source, Problems& problems) : source_(source), problems_(problems) {}
+  ConfigReader(const ConfigSource& source, Problems& problems)
+      : source_(source), problems_(problems) {}
 
   void operator()(std::string_view key, index_t& value, Range range) {
     if (key == "sliding_window" && source_.object.is_null_at(key)) {
@@ -42,14 +45,10 @@ class ConfigReader {
       return;
     }
     read(key, [&](const Json& json) { value = whole(json, range); });
+    if (key == "max_position_embeddings") longest_ = value;
   }
   void operator()(std::string_view key, double& value, Range range) {
-    read(key, [&](const Json& json) {
-      const double number = json.as_double();
-      if (!(range.min <= number && number <= range.max))
-        json.fail(Errc::bad_config, "a number in " + to_text(range));
-      value = number;
-    });
+    read(key, [&](const Json& json) { value = number(json, range); });
   }
   void operator()(std::string_view key, bool& value) {
     read(key, [&](const Json& json) { value = json.as_bool(); });
@@ -83,7 +82,8 @@ class ConfigReader {
   void operator()(std::string_view key, LayerTypes& value, const index_t& layers) {
     read(key, [&](const Json& json) {
       if (json.size() != static_cast<std::size_t>(layers))
-        json.fail(Errc::bad_config, "a list of num_hidden_layers = " + std::to_string(layers) + " types",
+        json.fail(Errc::bad_config,
+                  "a list of num_hidden_layers = " + std::to_string(layers) + " types",
                   std::to_string(json.size()));
       index_t layer = 0;
       for (const Json& element : json.elements()) {
@@ -99,7 +99,9 @@ class ConfigReader {
   void operator()(std::string_view, Rope& value) {
     ConfigSource rope{Json(), {{"rope_type", "type"}}};
     for (const std::string_view key : {"rope_scaling", "rope_parameters"})
-      if (const auto found = source_.find(key); found && found->size() > 0) {
+      if (const auto found = source_.find(key); found && !found->is_null()) {
+        if (!found->is_object()) problems_.attempt([&] { found->fail(Errc::bad_type, "an object"); });
+        if (!found->is_object() || found->empty()) continue;
         rope.object = *found;
         const double theta = value.rope_theta;
         value = Rope{};
@@ -112,17 +114,22 @@ class ConfigReader {
     };
     const bool own_theta = rope.object.has_value("rope_theta");
     if (!own_theta)
-      top("rope_theta", [&](const Json& json) { value.rope_theta = json.as_double(); });
-    index_t longest = 0;
-    top("max_position_embeddings", [&](const Json& json) { longest = whole(json, {1, 1 << 30}); });
-    if (rope.object.size() > 0) value.original_max_position_embeddings = longest;
+      top("rope_theta",
+          [&](const Json& json) { value.rope_theta = number(json, Rope::theta_range); });
+    if (rope.object.size() > 0) value.original_max_position_embeddings = longest_;
     ConfigReader reader(rope, problems_);
     Rope::keys(value, SkipNulls{reader, rope.object});
     top("original_max_position_embeddings", [&](const Json& json) {
       value.original_max_position_embeddings = whole(json, {1, 1 << 30});
     });
     if (rope.object.is_null_at("factor") && value.original_max_position_embeddings > 0)
-      value.factor = static_cast<double>(longest) / static_cast<double>(value.original_max_position_embeddings);
+      value.factor = static_cast<double>(longest_) /
+                     static_cast<double>(value.original_max_position_embeddings);
+    bool has_original = false;  // not every rope_type has one
+    Rope::keys(value, [&](std::string_view key, auto&&...) {
+      has_original = has_original || key == "original_max_position_embeddings";
+    });
+    if (!has_original) value.original_max_position_embeddings = 0;
   }
 
  private:
@@ -142,24 +149,32 @@ class ConfigReader {
       if (const auto json = source_.find(key)) take(*json);
     });
   }
+  static double number(const Json& json, Range range) {
+    const double value = json.as_double();
+    if (!(range.min <= value && value <= range.max))
+      json.fail(Errc::bad_config, "a number in " + to_text(range));
+    return value;
+  }
   static std::string to_text(Range range) {
-    const auto number = [](double value) {
+    const auto text = [](double value) {
       JsonWriter out(-1);
       out.value(value);
       return out.str();
     };
-    return "[" + number(range.min) + ", " + number(range.max) + "]";
+    return "[" + text(range.min) + ", " + text(range.max) + "]";
   }
   static index_t whole(const Json& json, Range range) {
     const std::int64_t value = json.as_int();
     if (static_cast<double>(value) < range.min || static_cast<double>(value) > range.max)
-      json.fail(Errc::bad_config, "a whole number in [" + std::to_string(static_cast<index_t>(range.min)) +
-                                      ", " + std::to_string(static_cast<index_t>(range.max)) + "]");
+      json.fail(Errc::bad_config, "a whole number in [" +
+                                      std::to_string(static_cast<index_t>(range.min)) + ", " +
+                                      std::to_string(static_cast<index_t>(range.max)) + "]");
     return value;
   }
 
   const ConfigSource& source_;
   Problems& problems_;
+  index_t longest_ = 0;  // max_position_embeddings; a struct lists it before its rope
 };
 
 template <ConfigStruct C>
@@ -187,14 +202,14 @@ struct ConfigWriter {
   template <class T>
     requires std::is_arithmetic_v<T>
   void operator()(std::string_view key, const T& value, Range = {}) const {
-    if (key == "sliding_window" && value == T(0)) out.field(key, nullptr);
-    else out.field(key, value);
+    if (key == "sliding_window" && value == T(0))
+      out.field(key, nullptr);
+    else
+      out.field(key, value);
   }
   template <class E>
     requires std::is_enum_v<E>
-  void operator()(std::string_view key, const E& value) const {
-    out.field(key, spelled(value));
-  }
+  void operator()(std::string_view key, const E& value) const { out.field(key, spelled(value)); }
   void operator()(std::string_view key, const Extent& value, Range) const {
     out.field(key, std::vector<index_t>{value.height, value.width});
   }
@@ -280,8 +295,8 @@ std::string config_code(const C& config, const C& defaults = {}) {
   const auto add = [&]<class T>(std::string_view key, const T& value, const auto&... more) {
     std::string text;
     if constexpr (std::is_enum_v<T>) {
-      text = std::string(EnumNames<T>::type) + "::" +
-             std::string(EnumNames<T>::enumerators[static_cast<std::size_t>(value)]);
+      text = std::string(EnumNames<T>::type) +
+             "::" + std::string(EnumNames<T>::enumerators[static_cast<std::size_t>(value)]);
     } else if constexpr (std::is_same_v<T, Extent>) {
       text = "{" + number(value.height) + ", " + number(value.width) + "}";
     } else if constexpr (std::is_same_v<T, LayerTypes>) {
@@ -304,8 +319,9 @@ std::string config_code(const C& config, const C& defaults = {}) {
   };
   for (const auto& part : parts) {
     if (std::find(standard.begin(), standard.end(), part) != standard.end()) continue;
-    const bool known = std::any_of(standard.begin(), standard.end(),
-                                   [&](const std::string& other) { return is_key_of(part, other); });
+    const bool known = std::any_of(standard.begin(), standard.end(), [&](const std::string& other) {
+      return is_key_of(part, other);
+    });
     if (!known && part.ends_with(" = 0.0")) continue;  // an optional number that was not given
     code += (code.empty() ? "" : ", ") + part;
   }

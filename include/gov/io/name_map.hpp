@@ -1,6 +1,6 @@
-// Spellings of parameter names. Ours are those of a Hugging Face state dict ("hf"); checkpoints also
-// come as transformers writes them ("hf-old"), as OpenGVLab spells them ("internvl") and as openai
-// does ("openai"). Some spellings fuse several of our parameters, row block after row block.
+// Spellings of parameter names. Ours are those of a Hugging Face state dict ("hf"); checkpoints
+// also come as transformers writes them ("hf-old"), as OpenGVLab spells them ("internvl") and as
+// openai does ("openai"). Some spellings fuse several of our parameters, row block after row block.
 #pragma once
 
 #include <array>
@@ -16,7 +16,9 @@ namespace gov {
 enum class Layout { hf, hf_old, internvl, openai };
 
 inline constexpr std::array<std::pair<std::string_view, Layout>, 4> layout_names{
-    {{"hf", Layout::hf}, {"hf-old", Layout::hf_old}, {"internvl", Layout::internvl},
+    {{"hf", Layout::hf},
+     {"hf-old", Layout::hf_old},
+     {"internvl", Layout::internvl},
      {"openai", Layout::openai}}};
 
 constexpr std::string_view to_string(Layout layout) {
@@ -26,8 +28,11 @@ constexpr std::string_view to_string(Layout layout) {
 inline Layout parse_layout(std::string_view name) {
   for (const auto& [spelled, layout] : layout_names)
     if (spelled == name) return layout;
-  throw Error({.code = Errc::bad_argument, .file = {}, .field = "layout",
-               .expected = "hf, hf-old, internvl or openai", .found = std::string(name)});
+  throw Error({.code = Errc::bad_argument,
+               .file = {},
+               .field = "layout",
+               .expected = "hf, hf-old, internvl or openai",
+               .found = std::string(name)});
 }
 
 // Where one of our parameters lies in another spelling: part `part` of `parts` equal-width row
@@ -51,7 +56,8 @@ inline bool replace_prefix(std::string& text, std::string_view from, std::string
 using Renames = std::vector<std::pair<std::string_view, SpelledName>>;
 
 // Applies the first rename whose left side is the whole of `rest`.
-inline SpelledName rename(const std::string& prefix, std::string_view rest, const Renames& renames) {
+inline SpelledName rename(const std::string& prefix, std::string_view rest,
+                          const Renames& renames) {
   for (const auto& [from, to] : renames)
     if (rest == from) {
       SpelledName result = to;
@@ -67,20 +73,22 @@ inline SpelledName internvl_vision(std::string rest) {
       {"embeddings.position_embeddings", {"embeddings.position_embedding"}},
       {"embeddings.patch_embeddings.projection.weight", {"embeddings.patch_embedding.weight"}},
       {"embeddings.patch_embeddings.projection.bias", {"embeddings.patch_embedding.bias"}}};
-  static const Renames layer{
-      {"layernorm_before.weight", {"norm1.weight"}}, {"layernorm_before.bias", {"norm1.bias"}},
-      {"layernorm_after.weight", {"norm2.weight"}}, {"layernorm_after.bias", {"norm2.bias"}},
-      {"attention.q_proj.weight", {"attn.qkv.weight", 0, 3}},
-      {"attention.k_proj.weight", {"attn.qkv.weight", 1, 3}},
-      {"attention.v_proj.weight", {"attn.qkv.weight", 2, 3}},
-      {"attention.q_proj.bias", {"attn.qkv.bias", 0, 3}},
-      {"attention.k_proj.bias", {"attn.qkv.bias", 1, 3}},
-      {"attention.v_proj.bias", {"attn.qkv.bias", 2, 3}},
-      {"attention.q_norm.weight", {"attn.q_norm.weight"}},
-      {"attention.k_norm.weight", {"attn.k_norm.weight"}},
-      {"attention.projection_layer.weight", {"attn.proj.weight"}},
-      {"attention.projection_layer.bias", {"attn.proj.bias"}},
-      {"lambda_1", {"ls1"}}, {"lambda_2", {"ls2"}}};
+  static const Renames layer{{"layernorm_before.weight", {"norm1.weight"}},
+                             {"layernorm_before.bias", {"norm1.bias"}},
+                             {"layernorm_after.weight", {"norm2.weight"}},
+                             {"layernorm_after.bias", {"norm2.bias"}},
+                             {"attention.q_proj.weight", {"attn.qkv.weight", 0, 3}},
+                             {"attention.k_proj.weight", {"attn.qkv.weight", 1, 3}},
+                             {"attention.v_proj.weight", {"attn.qkv.weight", 2, 3}},
+                             {"attention.q_proj.bias", {"attn.qkv.bias", 0, 3}},
+                             {"attention.k_proj.bias", {"attn.qkv.bias", 1, 3}},
+                             {"attention.v_proj.bias", {"attn.qkv.bias", 2, 3}},
+                             {"attention.q_norm.weight", {"attn.q_norm.weight"}},
+                             {"attention.k_norm.weight", {"attn.k_norm.weight"}},
+                             {"attention.projection_layer.weight", {"attn.proj.weight"}},
+                             {"attention.projection_layer.bias", {"attn.proj.bias"}},
+                             {"lambda_1", {"ls1"}},
+                             {"lambda_2", {"ls2"}}};
   if (replace_prefix(rest, "encoder.layer.", "")) {
     const std::size_t dot = rest.find('.');
     return rename("vision_model.encoder.layers." + rest.substr(0, dot + 1),
@@ -102,9 +110,11 @@ inline SpelledName openai(const std::string& ours) {
       {"self_attn.q_proj.bias", {"attn.qkv.bias", 0, 3}},
       {"self_attn.k_proj.bias", {"attn.qkv.bias", 1, 3}},
       {"self_attn.v_proj.bias", {"attn.qkv.bias", 2, 3}},
-      {"self_attn.o_proj.weight", {"attn.out.weight"}}, {"self_attn.o_proj.bias", {"attn.out.bias"}},
+      {"self_attn.o_proj.weight", {"attn.out.weight"}},
+      {"self_attn.o_proj.bias", {"attn.out.bias"}},
       {"self_attn.sinks", {"attn.sinks"}},
-      {"mlp.router.weight", {"mlp.gate.weight"}}, {"mlp.router.bias", {"mlp.gate.bias"}},
+      {"mlp.router.weight", {"mlp.gate.weight"}},
+      {"mlp.router.bias", {"mlp.gate.bias"}},
       {"mlp.experts.gate_up_proj", {"mlp.mlp1_weight", 0, 1, ".blocks", ".scales", false}},
       {"mlp.experts.down_proj", {"mlp.mlp2_weight", 0, 1, ".blocks", ".scales", false}},
       {"mlp.experts.gate_up_proj_bias", {"mlp.mlp1_bias"}},
@@ -112,17 +122,20 @@ inline SpelledName openai(const std::string& ours) {
   std::string rest = ours;
   if (replace_prefix(rest, "model.layers.", "")) {
     const std::size_t dot = rest.find('.');
-    return rename("block." + rest.substr(0, dot + 1), std::string_view(rest).substr(dot + 1), layer);
+    return rename("block." + rest.substr(0, dot + 1), std::string_view(rest).substr(dot + 1),
+                  layer);
   }
   return rename("", rest, top);
 }
 
 inline SpelledName internvl(std::string ours) {
   if (replace_prefix(ours, "model.vision_tower.", "")) return internvl_vision(ours);
-  static const Renames projector{{"layer_norm.weight", {"0.weight"}}, {"layer_norm.bias", {"0.bias"}},
-                                 {"linear_1.weight", {"1.weight"}}, {"linear_1.bias", {"1.bias"}},
-                                 {"linear_2.weight", {"3.weight"}}, {"linear_2.bias", {"3.bias"}}};
-  if (replace_prefix(ours, "model.multi_modal_projector.", "")) return rename("mlp1.", ours, projector);
+  static const Renames projector{
+      {"layer_norm.weight", {"0.weight"}}, {"layer_norm.bias", {"0.bias"}},
+      {"linear_1.weight", {"1.weight"}},   {"linear_1.bias", {"1.bias"}},
+      {"linear_2.weight", {"3.weight"}},   {"linear_2.bias", {"3.bias"}}};
+  if (replace_prefix(ours, "model.multi_modal_projector.", ""))
+    return rename("mlp1.", ours, projector);
   if (!replace_prefix(ours, "model.language_model.", "language_model.model."))
     replace_prefix(ours, "lm_head.", "language_model.lm_head.");
   return {ours};

@@ -4,7 +4,8 @@
 #pragma once
 
 #ifdef __FAST_MATH__
-#error "gov needs IEEE arithmetic (a fixed order of sums, NaN that shows): build it without -ffast-math"
+#error \
+    "gov needs IEEE arithmetic (a fixed order of sums, NaN that shows): build it without -ffast-math"
 #endif
 
 #include <cpuid.h>
@@ -67,7 +68,8 @@ struct avx512 : avx2 {
   static bool available() { return cpu_features().avx512; }
 };
 
-// Only matmul, by Eigen's own kernels for the flags of this build: a second opinion, not a fast path.
+// Only matmul, by Eigen's own kernels for the flags of this build: a second opinion, not a fast
+// path.
 struct eigen : scalar {
   static constexpr std::string_view name = "eigen";
   static bool available() { return true; }

@@ -1,6 +1,6 @@
 // The kernel tables: one per tag, and the choice among them, made once per session.
-//   kernels_of<avx2, float>      a constexpr table: the tag's overloads, its bases' where it has none
-//   default_kernels()            what GOV_BACKEND names, else the best that this machine runs
+//   kernels_of<avx2, float>      a constexpr table: the tag's overloads, its bases' where it has
+//   none default_kernels()            what GOV_BACKEND names, else the best that this machine runs
 // For T other than float every table is scalar's.
 #pragma once
 
@@ -121,7 +121,9 @@ const Kernels<T>& kernels_by_name(std::string_view name) {
   if (const Kernels<T>* const found = find_kernels<T>(name)) return *found;
   bool known = false;
   for (const auto& entry : Tags::entries) known = known || entry.name == name;
-  throw Error({.code = known ? Errc::unsupported : Errc::bad_argument, .file = {}, .field = "backend",
+  throw Error({.code = known ? Errc::unsupported : Errc::bad_argument,
+               .file = {},
+               .field = "backend",
                .expected = "one of " + available_backends(),
                .found = std::string(name) + (known ? ", which this processor cannot run" : "")});
 }

@@ -15,16 +15,17 @@ namespace gov::kernel {
 // y[m, n] (+)= sum_k x[m, k] * w[n, k] + bias[n], for n in [first, last) and every row m of x.
 template <class T>
 struct MatmulArgs {
-  Rows<const T> x;                // [rows, in]
-  WeightView w;                   // [out, in], any Format
-  const float* bias = nullptr;    // [out] or null
-  Rows<T> y;                      // [rows, out]; column n of y is row n of w
-  index_t first = 0, last = 0;    // rows of w to compute
-  bool accumulate = false;        // add to y instead of setting it
+  Rows<const T> x;              // [rows, in]
+  WeightView w;                 // [out, in], any Format
+  const float* bias = nullptr;  // [out] or null
+  Rows<T> y;                    // [rows, out]; column n of y is row n of w
+  index_t first = 0, last = 0;  // rows of w to compute
+  bool accumulate = false;      // add to y instead of setting it
 };
 
 // Softmax attention of one token's `group` query heads over the keys that they share:
-//   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),  out = sum p_j v_j
+//   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),  out = sum p_j
+//   v_j
 // with m the maximum of all z and the sink. Keys come in order of position, in up to two pieces (a
 // ring that wraps). Without any key the output is 0.
 template <class T>
@@ -34,22 +35,22 @@ struct AttentionArgs {
     const T* values = nullptr;  // first value, likewise
     index_t count = 0;
   };
-  const T* query = nullptr;      // [group, head_dim], heads query_stride apart
-  T* out = nullptr;              // [group, head_dim], heads query_stride apart
+  const T* query = nullptr;  // [group, head_dim], heads query_stride apart
+  T* out = nullptr;          // [group, head_dim], heads query_stride apart
   index_t query_stride = 0;
   index_t group = 1, head_dim = 0;
   std::array<Piece, 2> pieces{};
   index_t key_stride = 0;        // from one position to the next, keys and values alike
   const float* sinks = nullptr;  // [group] or null
   double scale = 1;
-  T* scores = nullptr;           // scratch [group, count of all pieces]; holds p on return
+  T* scores = nullptr;  // scratch [group, count of all pieces]; holds p on return
 };
 
 enum class Activation : std::uint8_t {
-  gelu,       // x * Phi(x), by erf
-  gelu_tanh,  // the tanh approximation: gelu_new, gelu_pytorch_tanh
-  quick_gelu, // x * sigmoid(1.702 x)
-  silu,       // x * sigmoid(x)
+  gelu,        // x * Phi(x), by erf
+  gelu_tanh,   // the tanh approximation: gelu_new, gelu_pytorch_tanh
+  quick_gelu,  // x * sigmoid(1.702 x)
+  silu,        // x * sigmoid(x)
   relu,
 };
 
@@ -63,7 +64,8 @@ struct Kernels {
   // y = x / sqrt(mean(x^2) + eps) * weight; x and y may be the same.
   void (*rms_norm)(const T* x, const float* weight, index_t n, double eps, T* y);
   // y = (x - mean) / sqrt(var + eps) * weight + bias; bias may be null; x and y may be the same.
-  void (*layer_norm)(const T* x, const float* weight, const float* bias, index_t n, double eps, T* y);
+  void (*layer_norm)(const T* x, const float* weight, const float* bias, index_t n, double eps,
+                     T* y);
   // x = activation(x), in place.
   void (*activate)(Activation activation, T* x, index_t n);
   // out[i] = (up + 1) * gate * sigmoid(alpha * gate), gate = min(gate_up[2i], limit),

@@ -34,14 +34,14 @@ struct QuantizeError {
 constexpr std::uint8_t to_fp4(float x) {
   const float size = x < 0 ? -x : x;
   // Halves between neighbours go to the even code: <= where the lower code is even.
-  const int code = size <= .25f   ? 0
-                   : size < .75f  ? 1
+  const int code = size <= .25f    ? 0
+                   : size < .75f   ? 1
                    : size <= 1.25f ? 2
-                   : size < 1.75f ? 3
-                   : size <= 2.5f ? 4
-                   : size < 3.5f  ? 5
-                   : size <= 5.f  ? 6
-                                  : 7;
+                   : size < 1.75f  ? 3
+                   : size <= 2.5f  ? 4
+                   : size < 3.5f   ? 5
+                   : size <= 5.f   ? 6
+                                   : 7;
   return static_cast<std::uint8_t>(code == 0 || x > 0 ? code : code | 8);
 }
 
@@ -49,8 +49,11 @@ inline float largest_magnitude(const float* x, index_t n) {
   float largest = 0;
   for (index_t i = 0; i < n; ++i) {
     if (!is_finite(x[i]))
-      throw Error({.code = Errc::not_finite, .file = {}, .field = "quantize",
-                   .expected = "finite numbers", .found = is_nan(x[i]) ? "NaN" : "infinity"});
+      throw Error({.code = Errc::not_finite,
+                   .file = {},
+                   .field = "quantize",
+                   .expected = "finite numbers",
+                   .found = is_nan(x[i]) ? "NaN" : "infinity"});
     largest = std::max(largest, std::abs(x[i]));
   }
   return largest;
@@ -95,7 +98,8 @@ inline Q8Block to_q8(const float* x) {
   block.scale = {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(largest / 127.f) >> 16)};
   while (static_cast<double>(to_float(block.scale)) * 127 < static_cast<double>(largest))
     ++block.scale.bits;
-  if (!is_finite(to_float(block.scale) * 127.f)) --block.scale.bits;  // within 1 % of the largest f32
+  if (!is_finite(to_float(block.scale) * 127.f))
+    --block.scale.bits;  // within 1 % of the largest f32
   const double scale = static_cast<double>(to_float(block.scale));
   for (index_t i = 0; i < block_size; ++i)
     block.codes[i] = static_cast<std::int8_t>(
@@ -109,9 +113,7 @@ inline QuantizeError quantize_row(Format format, const float* x, index_t n, std:
                                   std::byte* scales = nullptr) {
   assert(!is_blocked(format) || n % block_size == 0);
   switch (format) {
-    case Format::f32:
-      std::memcpy(data, x, static_cast<std::size_t>(n) * 4);
-      break;
+    case Format::f32: std::memcpy(data, x, static_cast<std::size_t>(n) * 4); break;
     case Format::bf16:
     case Format::f16:
       for (index_t i = 0; i < n; ++i) {

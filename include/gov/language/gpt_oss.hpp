@@ -1,6 +1,6 @@
 // GPT-OSS (openai/gpt-oss; transformers: GptOssForCausalLM): pre-norm decoder, grouped-query
-// attention with biases and sinks, sliding and full layers in turn, YaRN, and in each layer a mixture
-// of experts. A new geometry is a struct that derives from GptOss and states what differs.
+// attention with biases and sinks, sliding and full layers in turn, YaRN, and in each layer a
+// mixture of experts. A new geometry is a struct that derives from GptOss and states what differs.
 #pragma once
 
 #include "gov/language/decoder.hpp"
@@ -24,8 +24,11 @@ struct GptOssConfig {
   double swiglu_limit = 7, swiglu_alpha = 1.702;
   bool attention_bias = true;
   bool tie_word_embeddings = false;
-  RopeConfig rope_parameters{.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 32,
-                             .truncate = false, .original_max_position_embeddings = 4096};
+  RopeConfig rope_parameters{.rope_type = RopeType::yarn,
+                             .rope_theta = 150000,
+                             .factor = 32,
+                             .truncate = false,
+                             .original_max_position_embeddings = 4096};
   LayerTypes layer_types{};
 
   // Keys that a query at `layer` may look back on, itself included; 0 is all of them.
@@ -98,12 +101,22 @@ struct GptOss120b : GptOss {
 // The same modules at a size for tests and examples.
 struct TinyGptOss : GptOss {
   static constexpr std::string_view name = "TinyGptOss";
-  static constexpr GptOssConfig config{
-      .hidden_size = 64, .intermediate_size = 64, .num_hidden_layers = 2, .num_attention_heads = 4,
-      .num_key_value_heads = 2, .head_dim = 32, .num_local_experts = 4, .num_experts_per_tok = 2,
-      .vocab_size = 256, .sliding_window = 8, .max_position_embeddings = 2048,
-      .rope_parameters = {.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 32,
-                          .truncate = false, .original_max_position_embeddings = 64}};
+  static constexpr GptOssConfig config{.hidden_size = 64,
+                                       .intermediate_size = 64,
+                                       .num_hidden_layers = 2,
+                                       .num_attention_heads = 4,
+                                       .num_key_value_heads = 2,
+                                       .head_dim = 32,
+                                       .num_local_experts = 4,
+                                       .num_experts_per_tok = 2,
+                                       .vocab_size = 256,
+                                       .sliding_window = 8,
+                                       .max_position_embeddings = 2048,
+                                       .rope_parameters = {.rope_type = RopeType::yarn,
+                                                           .rope_theta = 150000,
+                                                           .factor = 32,
+                                                           .truncate = false,
+                                                           .original_max_position_embeddings = 64}};
 };
 
 }  // namespace gov

@@ -2,6 +2,8 @@
 // hf-old), OpenGVLab's (internvl) or openai's.
 #pragma once
 
+#include <functional>
+
 #include "gov/io/name_map.hpp"
 #include "gov/model/description.hpp"
 
@@ -10,8 +12,10 @@ namespace gov {
 namespace config_output_detail {
 
 inline void write_id(JsonWriter& out, std::string_view key, int value) {
-  if (value < 0) out.field(key, nullptr);
-  else out.field(key, value);
+  if (value < 0)
+    out.field(key, nullptr);
+  else
+    out.field(key, value);
 }
 
 inline void write_language(JsonWriter& out, const ModelDescription& description) {
@@ -20,7 +24,8 @@ inline void write_language(JsonWriter& out, const ModelDescription& description)
   out.field("hidden_act", "silu");
   write_id(out, "bos_token_id", description.tokens.bos_token_id);
   write_id(out, "pad_token_id", description.tokens.pad_token_id);
-  if (!description.tokens.eos_token_id.empty()) out.field("eos_token_id", description.tokens.eos_token_id);
+  if (!description.tokens.eos_token_id.empty())
+    out.field("eos_token_id", description.tokens.eos_token_id);
 }
 
 // Renames keys of a config struct while they are written.
@@ -37,13 +42,17 @@ struct Renamed {
 
 inline void write_openai(JsonWriter& out, const GptOssConfig& c) {
   const RopeConfig& rope = c.rope_parameters;
-  if (rope.rope_type != RopeType::yarn || rope.truncate || rope.attention_factor != 0 || rope.mscale != 0 ||
-      !c.attention_bias || c.tie_word_embeddings || c.swiglu_alpha != 1.702 ||
+  if (rope.rope_type != RopeType::yarn || rope.truncate || rope.attention_factor != 0 ||
+      rope.mscale != 0 || !c.attention_bias || c.tie_word_embeddings || c.swiglu_alpha != 1.702 ||
       c.layer_types != LayerTypes() || c.rms_norm_eps != 1e-5)
-    throw Error({.code = Errc::unsupported, .file = {}, .field = "layout openai",
-                 .expected = "what openai's config.json can say: YaRN without truncate, alternating layers, "
-                             "biases, untied, rms_norm_eps 1e-5",
-                 .found = "another model"});
+    throw Error(
+        {.code = Errc::unsupported,
+         .file = {},
+         .field = "layout openai",
+         .expected =
+             "what openai's config.json can say: YaRN without truncate, alternating layers, "
+             "biases, untied, rms_norm_eps 1e-5",
+         .found = "another model"});
   out.field("num_hidden_layers", c.num_hidden_layers).field("num_experts", c.num_local_experts);
   out.field("experts_per_token", c.num_experts_per_tok).field("vocab_size", c.vocab_size);
   out.field("hidden_size", c.hidden_size).field("intermediate_size", c.intermediate_size);
@@ -58,7 +67,8 @@ inline void write_openai(JsonWriter& out, const GptOssConfig& c) {
 }  // namespace config_output_detail
 
 // dtype: of most weights, "bfloat16" or "float32".
-inline std::string config_json(const ModelDescription& description, Layout layout, std::string_view dtype) {
+inline std::string config_json(const ModelDescription& description, Layout layout,
+                               std::string_view dtype) {
   using namespace config_output_detail;
   JsonWriter out;
   out.begin_object();
@@ -73,8 +83,11 @@ inline std::string config_json(const ModelDescription& description, Layout layou
   };
   if (layout == Layout::openai) {
     if (composition)
-      throw Error({.code = Errc::unsupported, .file = {}, .field = "layout openai",
-                   .expected = "a language model alone", .found = "a model with a vision tower"});
+      throw Error({.code = Errc::unsupported,
+                   .file = {},
+                   .field = "layout openai",
+                   .expected = "a language model alone",
+                   .found = "a model with a vision tower"});
     write_openai(out, description.language);
   } else if (!composition) {
     architecture("GptOssForCausalLM");
@@ -84,12 +97,15 @@ inline std::string config_json(const ModelDescription& description, Layout layou
     architecture("InternVLChatModel");
     out.field("model_type", "internvl_chat").field("torch_dtype", dtype);
     const ConfigWriter writer{out};
-    InternVlConfig::keys(composition->internvl, Renamed{writer, {{"vision_feature_layer", "select_layer"}}});
+    InternVlConfig::keys(composition->internvl,
+                         Renamed{writer, {{"vision_feature_layer", "select_layer"}}});
     nested("vision_config", [&] {
-      InternVitConfig::keys(composition->vision, Renamed{writer, {{"attention_bias", "qkv_bias"},
-                                                                  {"use_qk_norm", "qk_normalization"}}});
+      InternVitConfig::keys(
+          composition->vision,
+          Renamed{writer, {{"attention_bias", "qkv_bias"}, {"use_qk_norm", "qk_normalization"}}});
     });
-    if (description.tokens.image_token_id >= 0) out.field("image_token_id", description.tokens.image_token_id);
+    if (description.tokens.image_token_id >= 0)
+      out.field("image_token_id", description.tokens.image_token_id);
     nested("llm_config", [&] { write_language(out, description); });
   } else {
     architecture("InternVLForConditionalGeneration");
@@ -105,15 +121,18 @@ inline std::string config_json(const ModelDescription& description, Layout layou
   return out.end_object().str() + "\n";
 }
 
-// A config.json with one key more, or another value for it; `value` writes it.
-template <class Value>
-std::string with_key(const Json& config, std::string_view key, Value&& value) {
+// A config.json with one key more, or another value for it; `value` writes it. An empty function
+// leaves the key out.
+inline std::string with_key(const Json& config, std::string_view key,
+                            const std::function<void(JsonWriter&)>& value) {
   JsonWriter out;
   out.begin_object();
   for (const auto [name, content] : config.items())
     if (name != key) out.field(name, content);
-  out.key(key);
-  value(out);
+  if (value) {
+    out.key(key);
+    value(out);
+  }
   return out.end_object().str() + "\n";
 }
 

@@ -1,6 +1,6 @@
-// ModelDescription: what a config.json says, as config structs at run time. It reads the spellings of
-// transformers (internvl, gpt_oss), of OpenGVLab (internvl_chat) and of openai's original/, and is
-// what a compiled Cfg is compared with.
+// ModelDescription: what a config.json says, as config structs at run time. It reads the spellings
+// of transformers (internvl, gpt_oss), of OpenGVLab (internvl_chat) and of openai's original/, and
+// is what a compiled Cfg is compared with.
 #pragma once
 
 #include <charconv>
@@ -43,7 +43,8 @@ struct ModelDescription {
 
 // What differs between a file's description and a compiled one; empty when the type fits.
 // max_position_embeddings is not geometry: the file's value is taken.
-inline std::vector<std::string> differences(ModelDescription wanted, const ModelDescription& compiled) {
+inline std::vector<std::string> differences(ModelDescription wanted,
+                                            const ModelDescription& compiled) {
   wanted.language.max_position_embeddings = compiled.language.max_position_embeddings;
   if (wanted.composition.has_value() != compiled.composition.has_value())
     return {wanted.composition ? "has a vision tower (compiled without)"
@@ -55,7 +56,8 @@ inline std::vector<std::string> differences(ModelDescription wanted, const Model
   const std::string text = wanted.composition ? "text_config." : "";
   if (wanted.composition) {
     add(config_differences(wanted.composition->internvl, compiled.composition->internvl));
-    add(config_differences(wanted.composition->vision, compiled.composition->vision, "vision_config."));
+    add(config_differences(wanted.composition->vision, compiled.composition->vision,
+                           "vision_config."));
   }
   add(config_differences(wanted.language, compiled.language, text));
   return found;
@@ -72,21 +74,17 @@ inline GptOssConfig read_language(const Json& json, Problems& problems) {
 
 // openai's original/config.json: no model_type, its own names, YaRN in flat keys.
 inline GptOssConfig read_openai(const Json& json, Problems& problems) {
-  const ConfigSource source{json,
-                            {{"num_local_experts", "num_experts"},
-                             {"num_experts_per_tok", "experts_per_token"}}};
+  const ConfigSource source{
+      json, {{"num_local_experts", "num_experts"}, {"num_experts_per_tok", "experts_per_token"}}};
   GptOssConfig config = read_config<GptOssConfig>(source, problems);
-  RopeConfig& rope = config.rope_parameters;
-  const auto number = [&](std::string_view key, double& value) {
-    problems.attempt([&] { value = json.get_or(key, value); });
-  };
-  number("rope_theta", rope.rope_theta);
-  number("rope_scaling_factor", rope.factor);
-  number("rope_ntk_alpha", rope.beta_slow);
-  number("rope_ntk_beta", rope.beta_fast);
-  problems.attempt([&] {
-    rope.original_max_position_embeddings =
-        json.get_or<index_t>("initial_context_length", rope.original_max_position_embeddings);
+  const ConfigSource flat{json,
+                          {{"factor", "rope_scaling_factor"},
+                           {"beta_slow", "rope_ntk_alpha"},
+                           {"beta_fast", "rope_ntk_beta"},
+                           {"original_max_position_embeddings", "initial_context_length"}}};
+  ConfigReader reader(flat, problems);
+  RopeConfig::keys(config.rope_parameters, [&](std::string_view key, auto&&... value) {
+    if (key != "rope_theta") reader(key, value...);  // has been read
   });
   return config;
 }
@@ -142,16 +140,16 @@ inline ModelDescription describe_config(const Json& json) {
     read_tokens(text, description.tokens, problems);
     read_tokens(json, description.tokens, problems);
     ModelDescription::Composition composition;
-    const ConfigSource vision{json.at("vision_config"),
-                              {{"attention_bias", "qkv_bias"}, {"use_qk_norm", "qk_normalization"}}};
+    const ConfigSource vision{
+        json.at("vision_config"),
+        {{"attention_bias", "qkv_bias"}, {"use_qk_norm", "qk_normalization"}}};
     composition.vision = read_config<InternVitConfig>(vision, problems);
     InternVlConfig defaults;
     defaults.tie_word_embeddings = !original;  // the class's default, though checkpoints are untied
     if (original) {
       defaults.ps_version = PsVersion::v1;
-      problems.attempt([&] {
-        defaults.tie_word_embeddings = text.get_or("tie_word_embeddings", false);
-      });
+      problems.attempt(
+          [&] { defaults.tie_word_embeddings = text.get_or("tie_word_embeddings", false); });
     }
     composition.internvl = read_config<InternVlConfig>(
         {json, {{"vision_feature_layer", "select_layer"}}}, problems, defaults);
@@ -161,9 +159,21 @@ inline ModelDescription describe_config(const Json& json) {
         description.tokens.image_token_id = json.at("image_token_id").as<int>();
       else if (!original)
         description.tokens.image_token_id = 151667;
+      const index_t vocabulary = description.language.vocab_size;
+      if (description.tokens.image_token_id >= vocabulary)
+        problems.add({Errc::bad_config, json.file(), "image_token_id",
+                      "an id below vocab_size = " + std::to_string(vocabulary),
+                      std::to_string(description.tokens.image_token_id)});
     });
+    const index_t layers = composition.vision.num_hidden_layers,
+                  feature_layer = composition.internvl.vision_feature_layer;
+    if (feature_layer < -layers - 1 || feature_layer > layers)
+      problems.add({Errc::bad_config, json.file(), "vision_feature_layer",
+                    "one of the tower's hidden states, at most " + std::to_string(layers),
+                    std::to_string(feature_layer)});
   } else {
-    problems.add({Errc::unsupported, json.file(), "model_type", "internvl, internvl_chat or gpt_oss",
+    problems.add({Errc::unsupported, json.file(), "model_type",
+                  "internvl, internvl_chat or gpt_oss",
                   type.empty() ? "no such key" : "\"" + type + "\""});
   }
   problems.throw_if_any("a config.json of a model that this library knows");
@@ -171,9 +181,10 @@ inline ModelDescription describe_config(const Json& json) {
   return description;
 }
 
-// The id of the image token, from a folder's tokenizer files, for a config.json that does not say it
-// (OpenGVLab's); -1 if they do not say it either.
-inline int find_image_token(const std::filesystem::path& folder, std::string_view token = "<IMG_CONTEXT>") {
+// The id of the image token, from a folder's tokenizer files, for a config.json that does not say
+// it (OpenGVLab's); -1 if they do not say it either.
+inline int find_image_token(const std::filesystem::path& folder,
+                            std::string_view token = "<IMG_CONTEXT>") {
   const auto added = folder / "added_tokens.json", config = folder / "tokenizer_config.json";
   if (std::filesystem::exists(added)) return load_json(added.string()).get_or(token, -1);
   if (!std::filesystem::exists(config)) return -1;
@@ -188,8 +199,8 @@ inline int find_image_token(const std::filesystem::path& folder, std::string_vie
   return -1;
 }
 
-// Of a folder or a config.json. When the weights in the folder hold an lm_head of their own, the model
-// is not tied, whatever the file says (as in transformers).
+// Of a folder or a config.json. When the weights in the folder hold an lm_head of their own, the
+// model is not tied, whatever the file says (as in transformers).
 inline ModelDescription describe(const std::filesystem::path& path) {
   const bool folder = std::filesystem::is_directory(path);
   ModelDescription description =

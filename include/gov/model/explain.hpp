@@ -1,5 +1,5 @@
-// explain<Cfg>(): every rule of composing a model, as a sentence from the compiler that says what to
-// do. It runs before anything else of GovModel<Cfg> can fail.
+// explain<Cfg>(): every rule of composing a model, as a sentence from the compiler that says what
+// to do. It runs before anything else of GovModel<Cfg> can fail.
 #pragma once
 
 #include <string_view>
@@ -11,11 +11,16 @@ namespace gov {
 
 // A Cfg with a vision tower; without one it is a language model's Config itself.
 template <class Cfg>
-concept Multimodal = requires { typename Cfg::Vision; };
+concept Multimodal = requires {
+  typename Cfg::Vision;
+};
 
 template <class L>
 consteval bool explain_language() {
-  constexpr bool has_config = requires { L::config.hidden_size; L::config.num_hidden_layers; };
+  constexpr bool has_config = requires {
+    L::config.hidden_size;
+    L::config.num_hidden_layers;
+  };
   static_assert(has_config,
                 "gov: a language Config needs `static constexpr GptOssConfig config{...}` (or "
                 "another language model's config struct)");
@@ -42,24 +47,29 @@ consteval bool explain() {
   if constexpr (Multimodal<Cfg>) {
     constexpr bool has_language = requires { typename Cfg::Language; };
     static_assert(has_language, "gov: a Cfg with a Vision needs `using Language = ...` as well");
-    constexpr bool has_tower =
-        requires { typename Cfg::Vision::template Tower<typename Cfg::Vision>; };
+    constexpr bool has_tower = requires {
+      typename Cfg::Vision::template Tower<typename Cfg::Vision>;
+    };
     static_assert(has_tower,
                   "gov: Vision must name its tower: `template <class C> using Tower = "
                   "gov::InternVit<C>;`");
     constexpr bool has_config = requires { Cfg::config.downsample_ratio; };
-    static_assert(has_config,
-                  "gov: a Cfg with a Vision needs `static constexpr gov::InternVlConfig config{...}`");
+    static_assert(
+        has_config,
+        "gov: a Cfg with a Vision needs `static constexpr gov::InternVlConfig config{...}`");
     if constexpr (has_config) {
       constexpr bool has_projector = requires { typename Cfg::template Projector<Cfg>; };
-      static_assert(has_projector,
-                    "gov: a Cfg with a Vision must choose a Projector; derive from gov::InternVl to "
-                    "take its choice");
+      static_assert(
+          has_projector,
+          "gov: a Cfg with a Vision must choose a Projector; derive from gov::InternVl to "
+          "take its choice");
       static_assert(Cfg::config.problem() == "",
                     "gov: downsample_ratio must be 1 over a whole number");
     }
-    if constexpr (has_language) return explain_language<typename Cfg::Language>();
-    else return false;
+    if constexpr (has_language)
+      return explain_language<typename Cfg::Language>();
+    else
+      return false;
   } else {
     return explain_language<Cfg>();
   }

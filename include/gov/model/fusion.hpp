@@ -1,5 +1,6 @@
 // Fusion of image features into the text's embeddings: the positions of the image token take the
-// features' rows in order (transformers: get_placeholder_mask, masked_scatter). Counts must be equal.
+// features' rows in order (transformers: get_placeholder_mask, masked_scatter). Counts must be
+// equal.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +30,9 @@ inline std::vector<index_t> placeholders(Rows<const float> embeds, const float* 
 
 inline void require_equal_counts(index_t placeholder_count, index_t feature_count) {
   if (placeholder_count != feature_count)
-    throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = "image tokens in the prompt",
+    throw Error({.code = Errc::image_count_mismatch,
+                 .file = {},
+                 .field = "image tokens in the prompt",
                  .expected = std::to_string(feature_count) + ", one for each row of image features",
                  .found = std::to_string(placeholder_count)});
 }

@@ -1,5 +1,5 @@
-// GovModel<Cfg>: a vision-language model (or a language model alone) whose whole geometry is a type.
-// It owns the weights, read-only and shared; sessions run it.
+// GovModel<Cfg>: a vision-language model (or a language model alone) whose whole geometry is a
+// type. It owns the weights, read-only and shared; sessions run it.
 //
 //   auto model = gov::GovModel<gov::InternVl35GptOss20b>::from_pretrained("folder");
 //   auto session = model.session();
@@ -16,12 +16,12 @@
 namespace gov {
 
 template <class Model>
-class Chat;         // infer/chat.hpp
+class Chat;          // infer/chat.hpp
 struct ChatOptions;  // infer/chat.hpp
 
 struct ModelOptions {
-  int threads = 0;          // 0: one per hardware thread
-  std::string backend{};    // scalar, avx2, avx512, eigen; "": GOV_BACKEND, else the best there is
+  int threads = 0;        // 0: one per hardware thread
+  std::string backend{};  // scalar, avx2, avx512, eigen; "": GOV_BACKEND, else the best there is
   LoadOptions load{};
   int image_token_id = -1;  // for a checkpoint whose files do not say it; -1: what they say
 };
@@ -38,18 +38,24 @@ class GovModel {
 
   // Loads a checkpoint folder. Throws gov::Error naming everything that does not fit this type, and
   // then leaves nothing behind.
-  static GovModel from_pretrained(const std::filesystem::path& folder, const ModelOptions& options = {}) {
+  static GovModel from_pretrained(const std::filesystem::path& folder,
+                                  const ModelOptions& options = {}) {
     GovModel model(options);
     const ModelDescription wanted = describe(folder);
-    if (const auto different = differences(wanted, ModelDescription::of<Cfg>()); !different.empty()) {
+    if (const auto different = differences(wanted, ModelDescription::of<Cfg>());
+        !different.empty()) {
       std::string list;
       for (const auto& line : different) list += (list.empty() ? "" : ", ") + line;
-      throw Error({.code = Errc::no_matching_model, .file = (folder / "config.json").string(), .field = {},
-                   .expected = "the geometry of " + std::string(Cfg::name), .found = list});
+      throw Error({.code = Errc::no_matching_model,
+                   .file = (folder / "config.json").string(),
+                   .field = {},
+                   .expected = "the geometry of " + std::string(Cfg::name),
+                   .found = list});
     }
     CheckpointOptions checkpoint;
     checkpoint.map = options.load.map, checkpoint.check_finite = options.load.check_finite;
-    auto files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
+    auto files =
+        std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
     auto data = std::make_shared<ModelData<Cfg>>();
     LoadOptions load = options.load;
     if constexpr (requires { Cfg::storage; })
@@ -60,7 +66,9 @@ class GovModel {
     data->tokens = wanted.tokens;
     if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
     if (multimodal && data->tokens.image_token_id < 0)
-      throw Error({.code = Errc::missing_field, .file = folder.string(), .field = "image_token_id",
+      throw Error({.code = Errc::missing_field,
+                   .file = folder.string(),
+                   .field = "image_token_id",
                    .expected = "it in config.json, or <IMG_CONTEXT> in added_tokens.json or "
                                "tokenizer_config.json, or ModelOptions::image_token_id",
                    .found = "none of them"});
@@ -79,7 +87,8 @@ class GovModel {
   // A fresh model with random weights; image_token_id is the last id of the vocabulary.
   static GovModel random(std::uint64_t seed, const ModelOptions& options = {}) {
     auto data = std::make_shared<ModelData<Cfg>>();
-    data->weights = fill_random(parameter_list(data->params), seed, options.load.storage.value_or(StoragePolicy{}));
+    data->weights = fill_random(parameter_list(data->params), seed,
+                                options.load.storage.value_or(StoragePolicy{}));
     if (multimodal) data->tokens.image_token_id = static_cast<int>(A::vocab_size - 1);
     if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
     return GovModel(std::move(data), options);
@@ -96,26 +105,29 @@ class GovModel {
     return Session<Cfg, T>(data_, pool_, kernel::kernels_of<Tag, T>, options);
   }
 
+  // Projected features of some tiles, [tiles * tokens, hidden_size] row-major.
+  std::vector<float> get_image_features(const PixelView& pixels) const requires multimodal {
+    auto scratch = session({.context = 1, .chunk = 1});
+    const auto features = scratch.get_image_features(pixels);
+    return {features.data, features.data + features.rows * features.cols};
+  }
+
   // The processor, a session and a chat template in one (infer/chat.hpp).
   Chat<GovModel> chat() const { return Chat<GovModel>(*this); }
   Chat<GovModel> chat(const ChatOptions& options) const { return Chat<GovModel>(*this, options); }
 
   const Params& params() const { return data_->params; }
-  const auto& vision_tower() const
-    requires multimodal
-  {
-    return data_->params.model.vision_tower;
-  }
-  const auto& projector() const
-    requires multimodal
-  {
+  const auto& vision_tower() const requires multimodal { return data_->params.model.vision_tower; }
+  const auto& projector() const requires multimodal {
     return data_->params.model.multi_modal_projector;
   }
   const auto& language_model() const { return data_->params.language_model(); }
   const auto& embed_tokens() const { return language_model().embed_tokens; }
   const auto& lm_head() const {  // the embeddings themselves when they are tied
-    if constexpr (A::tied) return embed_tokens();
-    else return data_->params.lm_head;
+    if constexpr (A::tied)
+      return embed_tokens();
+    else
+      return data_->params.lm_head;
   }
 
   const ModelTokens& tokens() const { return data_->tokens; }
@@ -135,7 +147,8 @@ class GovModel {
  private:
   explicit GovModel(const ModelOptions& options)
       : pool_(std::make_shared<ThreadPool>(options.threads)),
-        backend_(options.backend.empty() ? std::string(kernel::default_kernels().name) : options.backend) {
+        backend_(options.backend.empty() ? std::string(kernel::default_kernels().name)
+                                         : options.backend) {
     kernel::kernels_by_name<float>(backend_);  // an unknown name is an error here
   }
 

@@ -26,6 +26,25 @@ struct Inputs {
   }
 };
 
+// The rows of a padded batch [batch, length] without their padding (attention_mask 0, on any side),
+// for Session::forward_batch: what is not there cannot be attended to or routed to an expert.
+inline std::vector<std::vector<int>> unpad(std::span<const int> input_ids,
+                                           std::span<const int> attention_mask, index_t batch) {
+  if (batch < 1 || input_ids.size() != attention_mask.size() ||
+      input_ids.size() % static_cast<std::size_t>(batch) != 0)
+    throw Error({.code = Errc::bad_argument,
+                 .file = {},
+                 .field = "attention_mask",
+                 .expected = "a mask as large as input_ids, both [batch, length]",
+                 .found = std::to_string(attention_mask.size()) + " for " +
+                          std::to_string(input_ids.size())});
+  const std::size_t length = input_ids.size() / static_cast<std::size_t>(batch);
+  std::vector<std::vector<int>> rows(static_cast<std::size_t>(batch));
+  for (std::size_t i = 0; i < input_ids.size(); ++i)
+    if (attention_mask[i] != 0) rows[i / length].push_back(input_ids[i]);
+  return rows;
+}
+
 struct ForwardOptions {
   index_t logits_to_keep = 0;  // of the last tokens; 0 is all, -1 none
   std::stop_token stop{};      // looked at between layers and tiles

@@ -1,7 +1,7 @@
 // Loading a checkpoint's tensors into a model's parameters: any layout of name_map.hpp, dense or
-// packed, converted to a StoragePolicy on the way. Every missing, unexpected or ill-shaped tensor is
-// reported at once, before a byte is loaded. Weights lie in one block, or stay in the mapped files
-// where these hold them as they are needed.
+// packed, converted to a StoragePolicy on the way. Every missing, unexpected or ill-shaped tensor
+// is reported at once, before a byte is loaded. Weights lie in one block, or stay in the mapped
+// files where these hold them as they are needed.
 #pragma once
 
 #include <cstring>
@@ -27,7 +27,7 @@ using Progress = std::function<void(std::string_view step, double share)>;
 
 struct LoadOptions {
   std::optional<StoragePolicy> storage{};  // default: what the Cfg says, else as stored
-  bool map = false;           // view the files in place; a file cut by another process then kills this one
+  bool map = false;  // view the files in place; a file cut by another process then kills this one
   bool check_finite = false;  // refuse NaN and infinity in weights
   Progress progress{};
   std::stop_token stop{};
@@ -45,7 +45,8 @@ class Loader {
   Loader(std::shared_ptr<const CheckpointFiles> files, std::vector<ParameterRef> parameters,
          bool multimodal, LoadOptions options)
       : files_(std::move(files)), parameters_(std::move(parameters)), options_(std::move(options)) {
-    layout_ = detect_layout([this](std::string_view name) { return files_->contains(name); }, multimodal);
+    layout_ =
+        detect_layout([this](std::string_view name) { return files_->contains(name); }, multimodal);
     Problems problems(files_->path());
     std::map<std::string, index_t> fused;  // rows of a fused tensor that are taken
     for (const auto& parameter : parameters_) plan(parameter, multimodal, fused, problems);
@@ -75,6 +76,7 @@ class Loader {
     for (auto& item : items_) {
       if (item.viewed) {
         view(item);
+        if (item.stored == Format::mxfp4) cut(item, tasks);  // to look at its scales
       } else {
         item.data = weights.block.data() + offset;
         item.scales = item.data + round_up(item.parameter->data_bytes(item.held), cache_line);
@@ -110,7 +112,8 @@ class Loader {
 
   static std::string shape_text(const std::vector<index_t>& shape) {
     std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+    for (std::size_t i = 0; i < shape.size(); ++i)
+      text += (i ? ", " : "") + std::to_string(shape[i]);
     return text + "]";
   }
 
@@ -118,33 +121,40 @@ class Loader {
     const auto* tensor = files_->find(name);
     // A checkpoint of the base class has no "model." before its names.
     constexpr std::string_view prefix = "model.";
-    if (!tensor && std::string_view(name).starts_with(prefix)) tensor = files_->find(name.substr(prefix.size()));
+    if (!tensor && std::string_view(name).starts_with(prefix))
+      tensor = files_->find(name.substr(prefix.size()));
     if (tensor) used_.insert(tensor->entry->name);
     return tensor;
   }
 
-  void plan(const ParameterRef& p, bool multimodal, std::map<std::string, index_t>& fused, Problems& problems) {
+  void plan(const ParameterRef& p, bool multimodal, std::map<std::string, index_t>& fused,
+            Problems& problems) {
     Item item{&p, spell(layout_, p.name, multimodal)};
-    const bool told = item.spelled.part > 0;  // what is wrong with a fused tensor is said with its first part
-    const auto wrong = [&](const CheckpointFiles::Tensor& tensor, std::string expected, std::string found) {
+    const bool told =
+        item.spelled.part > 0;  // what is wrong with a fused tensor is said with its first part
+    const auto wrong = [&](const CheckpointFiles::Tensor& tensor, std::string expected,
+                           std::string found) {
       if (told) return;
-      problems.add({Errc::checkpoint_mismatch, tensor.file->path(), tensor.entry->name, std::move(expected),
-                    std::move(found)});
+      problems.add({Errc::checkpoint_mismatch, tensor.file->path(), tensor.entry->name,
+                    std::move(expected), std::move(found)});
     };
     if (p.is_matrix) item.tensor = find(item.spelled.name + std::string(item.spelled.blocks));
     if (item.tensor) {
       const std::string scales_name = item.spelled.name + std::string(item.spelled.scales);
       item.scales_tensor = find(scales_name);
       if (!item.scales_tensor) {
-        problems.add({Errc::checkpoint_mismatch, files_->path(), scales_name, "the scales of its blocks", "nothing"});
+        problems.add({Errc::checkpoint_mismatch, files_->path(), scales_name,
+                      "the scales of its blocks", "nothing"});
         return;
       }
       const bool q8 = item.tensor->entry->shape.size() == p.shape.size();
       item.stored = q8 ? Format::q8 : Format::mxfp4;
       std::vector<index_t> blocks{p.out, p.in / block_size, 16}, scales{p.out, p.in / block_size};
       if (q8) blocks = {p.out, p.in};
-      if (p.is_expert) blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
-      if (p.in % block_size != 0 || item.tensor->entry->shape != blocks || item.tensor->entry->dtype != DType::U8)
+      if (p.is_expert)
+        blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
+      if (p.in % block_size != 0 || item.tensor->entry->shape != blocks ||
+          item.tensor->entry->dtype != DType::U8)
         return wrong(*item.tensor, "U8 " + shape_text(blocks), describe(*item.tensor));
       if (item.scales_tensor->entry->shape != scales ||
           item.scales_tensor->entry->dtype != (q8 ? DType::BF16 : DType::U8))
@@ -156,7 +166,8 @@ class Loader {
       if (!item.tensor) {
         if (!told)
           problems.add({Errc::checkpoint_mismatch, files_->path(), item.spelled.name,
-                        "a tensor" + (item.spelled.parts > 1 ? "" : " " + shape_text(p.shape)), "nothing"});
+                        "a tensor" + (item.spelled.parts > 1 ? "" : " " + shape_text(p.shape)),
+                        "nothing"});
         return;
       }
       const TensorEntry& entry = *item.tensor->entry;
@@ -178,9 +189,13 @@ class Loader {
         return wrong(*item.tensor, shape_text(shape), shape_text(entry.shape));
       }
     }
-    item.held = p.is_matrix ? held_format(options_.storage.value_or(StoragePolicy{}), item.stored, p.name, p.is_expert, p.in) : Format::f32;
+    item.held = p.is_matrix ? held_format(options_.storage.value_or(StoragePolicy{}), item.stored,
+                                          p.name, p.is_expert, p.in)
+                            : Format::f32;
     if (options_.map && item.transposed && item.held == item.stored)
-      return wrong(*item.tensor, "experts that lie [experts, out, in], to be mapped (load without map, or from gov quantize)",
+      return wrong(*item.tensor,
+                   "experts that lie [experts, out, in], to be mapped (load without map, or from "
+                   "gov quantize)",
                    "experts that lie [experts, in, out], as transformers writes dense ones");
     item.viewed = options_.map && item.held == item.stored && aligned(item);
     if (!item.viewed)
@@ -194,26 +209,30 @@ class Loader {
   }
 
   // A fused tensor holds exactly its parts' rows, as wide as they are.
-  void check_fused(const Item& item, const std::map<std::string, index_t>& fused, Problems& problems) const {
+  void check_fused(const Item& item, const std::map<std::string, index_t>& fused,
+                   Problems& problems) const {
     std::vector<index_t> shape{fused.at(item.spelled.name)};
     if (item.parameter->is_matrix) shape.push_back(item.parameter->in);
     if (item.tensor->entry->shape != shape)
-      problems.add({Errc::checkpoint_mismatch, item.tensor->file->path(), item.spelled.name, shape_text(shape),
-                    shape_text(item.tensor->entry->shape)});
+      problems.add({Errc::checkpoint_mismatch, item.tensor->file->path(), item.spelled.name,
+                    shape_text(shape), shape_text(item.tensor->entry->shape)});
   }
 
   static bool aligned(const Item& item) {
-    const auto address = reinterpret_cast<std::uintptr_t>(item.tensor->file->view(*item.tensor->entry).data());
-    return address % static_cast<std::uintptr_t>(std::max<index_t>(1, row_bytes(item.stored, 2) / 2)) == 0;
+    const auto address =
+        reinterpret_cast<std::uintptr_t>(item.tensor->file->view(*item.tensor->entry).data());
+    return address %
+               static_cast<std::uintptr_t>(std::max<index_t>(1, row_bytes(item.stored, 2) / 2)) ==
+           0;
   }
 
   static void view(Item& item) {
     const auto at = [](const CheckpointFiles::Tensor& tensor) {
       return const_cast<std::byte*>(tensor.file->view(*tensor.entry).data());  // never written to
     };
-    item.data = at(*item.tensor) + item.first_row * row_bytes(item.stored, item.parameter->is_matrix
-                                                                               ? item.parameter->in
-                                                                               : 1);
+    item.data =
+        at(*item.tensor) +
+        item.first_row * row_bytes(item.stored, item.parameter->is_matrix ? item.parameter->in : 1);
     if (item.scales_tensor) item.scales = at(*item.scales_tensor);
   }
 
@@ -224,7 +243,8 @@ class Loader {
       return;
     }
     constexpr index_t piece = index_t{4} << 20;
-    const index_t rows = p.experts * p.out, step = std::max<index_t>(1, piece / std::max<index_t>(1, p.in * 4));
+    const index_t rows = p.experts * p.out,
+                  step = std::max<index_t>(1, piece / std::max<index_t>(1, p.in * 4));
     for (index_t first = 0; first < rows; first += step)
       tasks.push_back({&item, first, std::min(rows, first + step)});
   }
@@ -235,10 +255,20 @@ class Loader {
     const auto count = static_cast<index_t>(tasks.size());
     pool.parallel_for(count, [&](index_t i) {
       if (options_.stop.stop_requested())
-        throw Error({.code = Errc::cancelled, .file = files_->path(), .field = "loading",
-                     .expected = "to run to its end", .found = "a request to stop"});
+        throw Error({.code = Errc::cancelled,
+                     .file = files_->path(),
+                     .field = "loading",
+                     .expected = "to run to its end",
+                     .found = "a request to stop"});
       const Task& task = tasks[static_cast<std::size_t>(i)];
-      task.item->transposed ? load_transposed(*task.item, task.first) : load_rows(*task.item, task.first, task.last);
+      const Item& item = *task.item;
+      const index_t fine = scale_bytes(item.stored, item.parameter->in);
+      if (item.viewed)
+        refuse_bad_scales(item, item.scales + task.first * fine, (task.last - task.first) * fine);
+      else if (item.transposed)
+        load_transposed(item, task.first);
+      else
+        load_rows(item, task.first, task.last);
       const std::lock_guard<std::mutex> lock(reporting);  // so that shares only rise
       ++done;
       if (options_.progress && (done % 16 == 0 || done == count))
@@ -254,15 +284,19 @@ class Loader {
     if (item.stored != Format::mxfp4) return;
     for (index_t i = 0; i < count; ++i)
       if (scales[i] == std::byte{255})
-        throw Error({.code = Errc::not_finite, .file = item.tensor->file->path(),
-                     .field = item.scales_tensor->entry->name, .expected = "E8M0 scales below 255",
+        throw Error({.code = Errc::not_finite,
+                     .file = item.tensor->file->path(),
+                     .field = item.scales_tensor->entry->name,
+                     .expected = "E8M0 scales below 255",
                      .found = "255, which is NaN"});
   }
 
   void load_rows(const Item& item, index_t first, index_t last) const {
     const ParameterRef& p = *item.parameter;
-    const index_t rows = last - first, width = row_bytes(item.stored, p.in), fine = scale_bytes(item.stored, p.in);
-    const index_t skip = item.first_row * (p.is_matrix ? width : row_bytes(item.stored, 1)) + first * width;
+    const index_t rows = last - first, width = row_bytes(item.stored, p.in),
+                  fine = scale_bytes(item.stored, p.in);
+    const index_t skip =
+        item.first_row * (p.is_matrix ? width : row_bytes(item.stored, 1)) + first * width;
     const auto span = [](std::byte* data, index_t bytes) {
       return std::span<std::byte>(data, static_cast<std::size_t>(bytes));
     };
@@ -276,7 +310,8 @@ class Loader {
       }
       return;
     }
-    std::vector<std::byte> raw(static_cast<std::size_t>(rows * width)), raw_scales(static_cast<std::size_t>(rows * fine));
+    std::vector<std::byte> raw(static_cast<std::size_t>(rows * width)),
+        raw_scales(static_cast<std::size_t>(rows * fine));
     read(*item.tensor, skip, raw);
     if (fine > 0) {
       read(*item.scales_tensor, first * fine, raw_scales);
@@ -287,8 +322,9 @@ class Loader {
     kernel::QuantizeError error;
     for (index_t row = 0; row < rows; ++row) {
       kernel::widen_row(kernel::scalar{}, from, row, wide.data());
-      error += kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
-                                    to_scales + row * scale_bytes(item.held, p.in));
+      error +=
+          kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
+                               to_scales + row * scale_bytes(item.held, p.in));
     }
     note(p.name, error);
   }
@@ -302,7 +338,8 @@ class Loader {
   void load_transposed(const Item& item, index_t expert) const {
     const ParameterRef& p = *item.parameter;
     const index_t element = row_bytes(item.stored, 2) / 2, bytes = p.in * p.out * element;
-    std::vector<std::byte> raw(static_cast<std::size_t>(bytes)), turned(static_cast<std::size_t>(bytes));
+    std::vector<std::byte> raw(static_cast<std::size_t>(bytes)),
+        turned(static_cast<std::size_t>(bytes));
     read(*item.tensor, expert * bytes, raw);
     transpose(raw.data(), p.in, p.out, element, turned.data());
     std::byte* const to = item.data + expert * p.out * row_bytes(item.held, p.in);
@@ -316,15 +353,17 @@ class Loader {
     kernel::QuantizeError error;
     for (index_t row = 0; row < p.out; ++row) {
       kernel::widen_row(kernel::scalar{}, from, row, wide.data());
-      error += kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
-                                    to_scales + row * scale_bytes(item.held, p.in));
+      error +=
+          kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
+                               to_scales + row * scale_bytes(item.held, p.in));
     }
     note(p.name, error);
   }
 
  public:
   // [rows, columns] -> [columns, rows], elements of 2 or 4 bytes, in tiles that fit the cache.
-  static void transpose(const std::byte* from, index_t rows, index_t columns, index_t element, std::byte* to) {
+  static void transpose(const std::byte* from, index_t rows, index_t columns, index_t element,
+                        std::byte* to) {
     constexpr index_t tile = 32;
     for (index_t r0 = 0; r0 < rows; r0 += tile)
       for (index_t c0 = 0; c0 < columns; c0 += tile)
@@ -342,7 +381,8 @@ class Loader {
   std::vector<Item> items_;
   std::set<std::string> used_;
   mutable std::mutex noting_;
-  mutable std::map<std::string, kernel::QuantizeError> errors_;  // of parameters that were converted
+  mutable std::map<std::string, kernel::QuantizeError>
+      errors_;  // of parameters that were converted
 };
 
 }  // namespace gov

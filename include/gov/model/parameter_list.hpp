@@ -10,9 +10,9 @@
 namespace gov {
 
 struct ParameterRef {
-  std::string name;            // model.language_model.layers.0.mlp.router.weight
-  Storage* storage = nullptr;  // of the model
-  std::vector<index_t> shape;  // in a dense checkpoint
+  std::string name;                      // model.language_model.layers.0.mlp.router.weight
+  Storage* storage = nullptr;            // of the model
+  std::vector<index_t> shape;            // in a dense checkpoint
   index_t experts = 1, out = 0, in = 0;  // matrices; a vector has out 1 and in = its size
   bool is_matrix = false, is_expert = false;
 

@@ -40,15 +40,21 @@ struct TinyGov : InternVl {
 struct GovNotes : InternVl {
   static constexpr std::string_view name = "GovNotes";
   struct Vision : InternVitModules {
-    static constexpr InternVitConfig config{.hidden_size = 64, .intermediate_size = 128,
-                                            .num_hidden_layers = 2, .num_attention_heads = 4,
-                                            .image_size = {32, 32}, .patch_size = {8, 8}};
+    static constexpr InternVitConfig config{.hidden_size = 64,
+                                            .intermediate_size = 128,
+                                            .num_hidden_layers = 2,
+                                            .num_attention_heads = 4,
+                                            .image_size = {32, 32},
+                                            .patch_size = {8, 8}};
   };
   struct Language : GptOss {
-    static constexpr GptOssConfig config{
-        .hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = 2,
-        .num_attention_heads = 4, .num_key_value_heads = 2, .num_experts_per_tok = 2,
-        .vocab_size = 1000};
+    static constexpr GptOssConfig config{.hidden_size = 64,
+                                         .intermediate_size = 128,
+                                         .num_hidden_layers = 2,
+                                         .num_attention_heads = 4,
+                                         .num_key_value_heads = 2,
+                                         .num_experts_per_tok = 2,
+                                         .vocab_size = 1000};
   };
   static constexpr InternVlConfig config{};
 };

@@ -14,7 +14,8 @@ template <class... Models>
 struct auto_model {
   static_assert(sizeof...(Models) > 0, "gov: auto_model needs at least one model type");
 
-  // Calls call(std::type_identity<Cfg>{}) for the Cfg that fits the folder; returns what it returns.
+  // Calls call(std::type_identity<Cfg>{}) for the Cfg that fits the folder; returns what it
+  // returns.
   template <class Call>
   static auto visit(const std::filesystem::path& folder, Call&& call) {
     using Result = std::common_type_t<decltype(call(std::type_identity<Models>{}))...>;
@@ -36,11 +37,14 @@ struct auto_model {
         differences(wanted, ModelDescription::of<Models>())...};
     const std::vector<std::string> names{std::string(Models::name)...};
     const std::vector<bool> has_tower{Multimodal<Models>...};
-    const auto same_kind = [&](std::size_t i) { return has_tower[i] == wanted.composition.has_value(); };
+    const auto same_kind = [&](std::size_t i) {
+      return has_tower[i] == wanted.composition.has_value();
+    };
     std::size_t nearest = 0;
     for (std::size_t i = 0; i < gaps.size(); ++i) {
       if (gaps[i].empty()) return i;
-      if (gaps[i].size() < gaps[nearest].size() + (same_kind(i) && !same_kind(nearest) ? 1000 : 0) &&
+      if (gaps[i].size() <
+              gaps[nearest].size() + (same_kind(i) && !same_kind(nearest) ? 1000 : 0) &&
           (same_kind(i) || !same_kind(nearest)))
         nearest = i;
     }
@@ -48,12 +52,15 @@ struct auto_model {
     constexpr std::size_t most = 6;
     for (std::size_t i = 0; i < gaps[nearest].size() && i < most; ++i)
       list += (i ? ", " : "") + gaps[nearest][i];
-    if (gaps[nearest].size() > most) list += " and " + std::to_string(gaps[nearest].size() - most) + " more";
-    throw Error({.code = Errc::no_matching_model, .file = folder.string(), .field = "config.json",
+    if (gaps[nearest].size() > most)
+      list += " and " + std::to_string(gaps[nearest].size() - most) + " more";
+    throw Error({.code = Errc::no_matching_model,
+                 .file = folder.string(),
+                 .field = "config.json",
                  .expected = "a model type compiled into this program",
-                 .found = "another geometry; the nearest, " + names[nearest] + ", differs in " + list +
-                          ". To compile this one: gov_add_model(MyModel CONFIG " + folder.string() +
-                          ") and gov_add_tool(mytool MODELS MyModel)"});
+                 .found = "another geometry; the nearest, " + names[nearest] + ", differs in " +
+                          list + ". To compile this one: gov_add_model(MyModel CONFIG " +
+                          folder.string() + ") and gov_add_tool(mytool MODELS MyModel)"});
   }
 };
 

@@ -50,8 +50,10 @@ class Saver {
     switch (storage.format) {
       case Format::bf16: return DType::BF16;
       case Format::f16: return DType::F16;
-      default: return storage.stored_as == DType::BF16 || storage.stored_as == DType::F16 ? storage.stored_as
-                                                                                           : DType::F32;
+      default:
+        return storage.stored_as == DType::BF16 || storage.stored_as == DType::F16
+                   ? storage.stored_as
+                   : DType::F32;
     }
   }
 
@@ -62,27 +64,34 @@ class Saver {
       std::vector<index_t> shape = p.shape;
       if (p.is_expert && !transposed) shape = {p.experts, p.out, p.in};
       // A matrix is held in its dtype; only vectors are held wider than they are stored.
-      const DType dtype = p.is_matrix && format == Format::f32 ? DType::F32 : dense_dtype(*p.storage);
+      const DType dtype =
+          p.is_matrix && format == Format::f32 ? DType::F32 : dense_dtype(*p.storage);
       put(name.name, dtype, shape, {&p, Kind::dense, transposed, name.part});
       return;
     }
     if (name.parts > 1)
-      throw Error({.code = Errc::unsupported, .file = {}, .field = name.name,
+      throw Error({.code = Errc::unsupported,
+                   .file = {},
+                   .field = name.name,
                    .expected = "dense weights, for this layout joins several in one tensor",
                    .found = std::string(to_string(format))});
     std::vector<index_t> blocks{p.out, p.in / block_size, 16}, scales{p.out, p.in / block_size};
     if (format == Format::q8) blocks = {p.out, p.in};
-    if (p.is_expert) blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
+    if (p.is_expert)
+      blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
     put(name.name + std::string(name.blocks), DType::U8, blocks, {&p, Kind::blocks, false, 0});
-    put(name.name + std::string(name.scales), format == Format::q8 ? DType::BF16 : DType::U8, scales,
-        {&p, Kind::scales, false, 0});
+    put(name.name + std::string(name.scales), format == Format::q8 ? DType::BF16 : DType::U8,
+        scales, {&p, Kind::scales, false, 0});
   }
 
   void put(const std::string& name, DType dtype, const std::vector<index_t>& shape, Part part) {
     auto& tensor = tensors_[name];
     if (!tensor.parts.empty() && tensor.spec.dtype != dtype)
-      throw Error({.code = Errc::unsupported, .file = {}, .field = name,
-                   .expected = "parts of one dtype, to be joined", .found = "several"});
+      throw Error({.code = Errc::unsupported,
+                   .file = {},
+                   .field = name,
+                   .expected = "parts of one dtype, to be joined",
+                   .found = "several"});
     tensor.spec = {name, dtype, shape};
     tensor.parts.push_back(part);
   }
@@ -112,7 +121,9 @@ class Saver {
       }
       return;
     }
-    const Format wanted = dtype == DType::BF16 ? Format::bf16 : dtype == DType::F16 ? Format::f16 : Format::f32;
+    const Format wanted = dtype == DType::BF16  ? Format::bf16
+                          : dtype == DType::F16 ? Format::f16
+                                                : Format::f32;
     if (wanted == s.format) return sink(bytes(s.data, p.data_bytes(s.format)));
     std::vector<std::byte> narrow(static_cast<std::size_t>(p.data_bytes(wanted)));
     kernel::quantize_row(wanted, reinterpret_cast<const float*>(s.data), p.size(), narrow.data());

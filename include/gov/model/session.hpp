@@ -32,15 +32,17 @@ class Session {
     context_ = options.context > 0 ? options.context : std::min<index_t>(limit, 8192);
     chunk_ = std::min(options.chunk, context_);
     if (context_ > limit || chunk_ < 1)
-      throw Error({.code = Errc::bad_argument, .file = {}, .field = "context, chunk",
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = "context, chunk",
                    .expected = "at most " + std::to_string(limit) + " positions, at least 1",
                    .found = std::to_string(context_) + ", " + std::to_string(options.chunk)});
     state_ = A::Language::template make_state<T>(context_, chunk_, options.full_history);
     journals_.resize(state_.layers.size());
   }
 
-  index_t length() const { return state_.length(); }    // positions taken
-  index_t context() const { return context_; }          // positions there are
+  index_t length() const { return state_.length(); }      // positions taken
+  index_t context() const { return context_; }            // positions there are
   index_t earliest() const { return state_.earliest(); }  // lowest length to truncate to
   index_t cache_bytes() const { return state_.bytes(); }
   const ModelData<Cfg>& model() const { return *model_; }
@@ -86,11 +88,15 @@ class Session {
   // Forgets the positions from `length` on.
   void truncate(index_t length) {
     if (length < 0 || length > this->length())
-      throw Error({.code = Errc::bad_argument, .file = {}, .field = "truncate",
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = "truncate",
                    .expected = "a length in [0, " + std::to_string(this->length()) + "]",
                    .found = std::to_string(length)});
     if (length < earliest() && length != 0)
-      throw Error({.code = Errc::truncated_too_far, .file = {}, .field = "truncate",
+      throw Error({.code = Errc::truncated_too_far,
+                   .file = {},
+                   .field = "truncate",
                    .expected = "at least " + std::to_string(earliest()) +
                                ", which sliding layers still remember (or 0, or full_history)",
                    .found = std::to_string(length)});
@@ -109,9 +115,15 @@ class Session {
  private:
   struct ForkTag {};
   Session(const Session& other, ForkTag)
-      : model_(other.model_), pool_(other.pool_), kernels_(other.kernels_),
-        context_(other.context_), chunk_(other.chunk_), journals_(other.state_.layers.size()),
-        logits_(other.logits_), hidden_(other.hidden_), features_(other.features_) {
+      : model_(other.model_),
+        pool_(other.pool_),
+        kernels_(other.kernels_),
+        context_(other.context_),
+        chunk_(other.chunk_),
+        journals_(other.state_.layers.size()),
+        logits_(other.logits_),
+        hidden_(other.hidden_),
+        features_(other.features_) {
     for (const auto& layer : other.state_.layers) state_.layers.push_back(layer.fork());
   }
 
@@ -138,16 +150,23 @@ class Session {
     for (const auto& item : items) {
       parts.push_back(item.session->check(item.inputs, options));
       if (item.session->model_ != lead.model_ || item.session->chunk_ != lead.chunk_)
-        throw Error({.code = Errc::bad_argument, .file = {}, .field = "batch",
-                     .expected = "sessions of one model with one chunk", .found = "different ones"});
+        throw Error({.code = Errc::bad_argument,
+                     .file = {},
+                     .field = "batch",
+                     .expected = "sessions of one model with one chunk",
+                     .found = "different ones"});
       for (std::size_t other = 0; other + 1 < parts.size(); ++other)
         if (parts[other].session == item.session)
-          throw Error({.code = Errc::bad_argument, .file = {}, .field = "batch",
-                       .expected = "each session once", .found = "one twice"});
+          throw Error({.code = Errc::bad_argument,
+                       .file = {},
+                       .field = "batch",
+                       .expected = "each session once",
+                       .found = "one twice"});
     }
     for (auto& part : parts) {
       lead.encode(context, part.inputs->pixel_values, part.session->next_features_, observer);
-      const index_t rows = static_cast<index_t>(part.session->next_features_.size()) / A::hidden_size;
+      const index_t rows =
+          static_cast<index_t>(part.session->next_features_.size()) / A::hidden_size;
       if (rows > 0) part.session->find_placeholders(part, context);
       require_equal_counts(static_cast<index_t>(part.image_positions.size()), rows);
     }
@@ -166,8 +185,11 @@ class Session {
   Part check(const Inputs& inputs, const ForwardOptions& options) const {
     const index_t rows = inputs.rows();
     const auto refuse = [](Errc code, std::string field, std::string expected, std::string found) {
-      throw Error({.code = code, .file = {}, .field = std::move(field),
-                   .expected = std::move(expected), .found = std::move(found)});
+      throw Error({.code = code,
+                   .file = {},
+                   .field = std::move(field),
+                   .expected = std::move(expected),
+                   .found = std::move(found)});
     };
     if (inputs.inputs_embeds.rows > 0 && !inputs.input_ids.empty())
       refuse(Errc::bad_argument, "inputs", "input_ids or inputs_embeds", "both");
@@ -178,7 +200,8 @@ class Session {
     if (rows > context_ - length())
       refuse(Errc::context_full, "context",
              "at most " + std::to_string(context_ - length()) + " more tokens of " +
-                 std::to_string(context_), std::to_string(rows));
+                 std::to_string(context_),
+             std::to_string(rows));
     for (const int id : inputs.input_ids)
       if (id < 0 || id >= A::vocab_size)
         refuse(Errc::bad_argument, "input_ids", "ids in [0, " + std::to_string(A::vocab_size) + ")",
@@ -221,9 +244,10 @@ class Session {
   static bool step(Context<T>& context, std::vector<Part>& parts, index_t chunk, O& observer) {
     const ArenaScope scope(context.arena);
     const auto& data = *parts.front().session->model_;
-    auto* const steps = context.arena.template allocate<DecoderStep<T>>(
-        static_cast<index_t>(parts.size()));
-    auto** const owners = context.arena.template allocate<Part*>(static_cast<index_t>(parts.size()));
+    auto* const steps =
+        context.arena.template allocate<DecoderStep<T>>(static_cast<index_t>(parts.size()));
+    auto** const owners =
+        context.arena.template allocate<Part*>(static_cast<index_t>(parts.size()));
     std::size_t count = 0;
     index_t total = 0;
     for (auto& part : parts) {
@@ -258,16 +282,18 @@ class Session {
       for (index_t i = 0; i < x.rows; ++i)
         std::copy_n(inputs.inputs_embeds.row(part.done + i), A::hidden_size, x.row(i));
     } else {
-      A::Language::Tokens::forward(
-          context, model_->params.language_model().embed_tokens,
-          inputs.input_ids.subspan(static_cast<std::size_t>(part.done), static_cast<std::size_t>(x.rows)),
-          x);
+      A::Language::Tokens::forward(context, model_->params.language_model().embed_tokens,
+                                   inputs.input_ids.subspan(static_cast<std::size_t>(part.done),
+                                                            static_cast<std::size_t>(x.rows)),
+                                   x);
     }
     const auto positions = static_cast<index_t>(part.image_positions.size());
     for (; part.features_used < positions; ++part.features_used) {
-      const index_t at = part.image_positions[static_cast<std::size_t>(part.features_used)] - part.done;
+      const index_t at =
+          part.image_positions[static_cast<std::size_t>(part.features_used)] - part.done;
       if (at >= x.rows) break;
-      std::copy_n(next_features_.data() + part.features_used * A::hidden_size, A::hidden_size, x.row(at));
+      std::copy_n(next_features_.data() + part.features_used * A::hidden_size, A::hidden_size,
+                  x.row(at));
     }
   }
 
@@ -277,8 +303,9 @@ class Session {
     std::copy_n(x.data, x.rows * x.cols, next_hidden_.data() + part.done * A::hidden_size);
     const index_t skip = std::clamp<index_t>(part.keep_from - part.done, 0, x.rows);
     if (skip < x.rows) {
-      const Rows<T> logits(next_logits_.data() + (part.done + skip - part.keep_from) * A::vocab_size,
-                           x.rows - skip, A::vocab_size);
+      const Rows<T> logits(
+          next_logits_.data() + (part.done + skip - part.keep_from) * A::vocab_size, x.rows - skip,
+          A::vocab_size);
       matmul(context, x.slice(skip, x.rows - skip), head(), nullptr, logits);
       observe(observer, "logits", logits);
     }
@@ -287,17 +314,23 @@ class Session {
   }
 
   WeightView head() const {
-    if constexpr (A::tied) return model_->params.language_model().embed_tokens.weight.view();
-    else return model_->params.lm_head.weight.view();
+    if constexpr (A::tied)
+      return model_->params.language_model().embed_tokens.weight.view();
+    else
+      return model_->params.lm_head.weight.view();
   }
 
   template <class O>
-  void encode(Context<T>& context, const PixelView& pixels, std::vector<T>& features, O& observer) const {
+  void encode(Context<T>& context, const PixelView& pixels, std::vector<T>& features,
+              O& observer) const {
     features.clear();
     if (pixels.count == 0) return;
     const auto refuse = [](std::string expected, std::string found) {
-      throw Error({.code = Errc::bad_argument, .file = {}, .field = "pixel_values",
-                   .expected = std::move(expected), .found = std::move(found)});
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = "pixel_values",
+                   .expected = std::move(expected),
+                   .found = std::move(found)});
     };
     if constexpr (!A::multimodal) {
       (void)context, (void)observer;
@@ -317,13 +350,13 @@ class Session {
         const ArenaScope scope(context.arena);
         const auto hidden =
             context.rows(A::Vision::tokens(pixels.height, pixels.width), A::Vision::hidden_size);
-        A::Vision::forward(context, model_->params.model.vision_tower, pixels.tile(i), pixels.height,
-                           pixels.width, A::feature_layer, hidden, observer);
-        A::Projector::forward(context, model_->params.model.multi_modal_projector,
-                              hidden.slice(skip, hidden.rows - skip),
-                              A::grid(pixels.height, pixels.width), Cfg::config.ps_version,
-                              Rows<T>(features.data() + i * tokens * A::hidden_size, tokens,
-                                      A::hidden_size));
+        A::Vision::forward(context, model_->params.model.vision_tower, pixels.tile(i),
+                           pixels.height, pixels.width, A::feature_layer, hidden, observer);
+        A::Projector::forward(
+            context, model_->params.model.multi_modal_projector,
+            hidden.slice(skip, hidden.rows - skip), A::grid(pixels.height, pixels.width),
+            Cfg::config.ps_version,
+            Rows<T>(features.data() + i * tokens * A::hidden_size, tokens, A::hidden_size));
       }
       observe(observer, "image_features",
               Rows<T>(features.data(), pixels.count * tokens, A::hidden_size));
@@ -338,7 +371,7 @@ class Session {
   Arena arena_;
   std::vector<typename KvCache<T>::Journal> journals_;
   std::vector<Part> parts_;  // of the call that this session leads; kept for its memory
-  std::vector<T> logits_, hidden_, features_;                  // what outputs() shows
+  std::vector<T> logits_, hidden_, features_;                 // what outputs() shows
   std::vector<T> next_logits_, next_hidden_, next_features_;  // of the call that runs
 };
 

@@ -25,18 +25,23 @@ inline StoragePolicy parse_storage(std::string_view name) {
     if (name == to_string(format)) return {format, format, false};
   if (name == "mxfp4") return {std::nullopt, Format::mxfp4, true};
   if (name == "mxfp4-q8") return {Format::q8, Format::mxfp4, true};
-  throw Error({.code = Errc::bad_argument, .file = {}, .field = "storage",
-               .expected = "as-stored, f32, bf16, f16, mxfp4 or mxfp4-q8", .found = std::string(name)});
+  throw Error({.code = Errc::bad_argument,
+               .file = {},
+               .field = "storage",
+               .expected = "as-stored, f32, bf16, f16, mxfp4 or mxfp4-q8",
+               .found = std::string(name)});
 }
 
-// What a policy makes of one parameter that lies in the file as `stored`. Routers choose experts, so
-// they are never put into blocks; nor is what 32 does not divide.
-inline Format held_format(const StoragePolicy& policy, Format stored, std::string_view name, bool experts,
-                          index_t in) {
-  const bool vision = name.find("vision_tower") != name.npos ||
-                      name.find("multi_modal_projector") != name.npos;
+// What a policy makes of one parameter that lies in the file as `stored`. Routers choose experts,
+// so they are never put into blocks; nor is what 32 does not divide.
+inline Format held_format(const StoragePolicy& policy, Format stored, std::string_view name,
+                          bool experts, index_t in) {
+  const bool vision =
+      name.find("vision_tower") != name.npos || name.find("multi_modal_projector") != name.npos;
   const bool router = name.find(".router.") != name.npos;
-  const auto wanted = experts ? policy.experts : policy.language_only && vision ? std::nullopt : policy.dense;
+  const auto wanted = experts                          ? policy.experts
+                      : policy.language_only && vision ? std::nullopt
+                                                       : policy.dense;
   if (!wanted || (is_blocked(*wanted) && (in % block_size != 0 || router))) return stored;
   return *wanted;
 }

@@ -1,5 +1,5 @@
-// Logits, hidden states and whatever an observer is shown, as xtensor views of rank 2 on the model's
-// own memory: writing to a view of an observed tensor changes what the model goes on with.
+// Logits, hidden states and whatever an observer is shown, as xtensor views of rank 2 on the
+// model's own memory: writing to a view of an observed tensor changes what the model goes on with.
 #pragma once
 
 #include "gov/core/tensor.hpp"
@@ -11,9 +11,12 @@ namespace gov {
 template <class T>
 XtensorView<T, 2> as_xtensor(const Rows<T>& rows) {
   if (rows.stride != rows.cols)
-    throw Error({.code = Errc::bad_argument, .file = {}, .field = "rows",
+    throw Error({.code = Errc::bad_argument,
+                 .file = {},
+                 .field = "rows",
                  .expected = "rows that lie side by side",
-                 .found = "a stride of " + std::to_string(rows.stride) + " for " + std::to_string(rows.cols)});
+                 .found = "a stride of " + std::to_string(rows.stride) + " for " +
+                          std::to_string(rows.cols)});
   return as_xtensor(rows.data, rows.rows, rows.cols);
 }
 

@@ -61,14 +61,16 @@ void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T>
         std::copy_n(args.scores + g * (position + 1 - first), position + 1 - first,
                     maps.row(token * shape.heads + head + g) + first);
   });
-  if constexpr (observes_attention<O>) observe(observer, "attention", layer, maps);
-  else (void)observer, (void)layer;
+  if constexpr (observes_attention<O>)
+    observe(observer, "attention", layer, maps);
+  else
+    (void)observer, (void)layer;
 }
 
 // Every token sees every token: q, k, v, out [tokens, heads * head_dim].
 template <class T>
-void full_attention(Context<T>& context, const AttentionShape& shape, Input<T> q,
-                    Input<T> k, Input<T> v, Rows<T> out) {
+void full_attention(Context<T>& context, const AttentionShape& shape, Input<T> q, Input<T> k,
+                    Input<T> v, Rows<T> out) {
   const ArenaScope scope(context.arena);
   const auto scratch = score_rows(context, shape, q.rows);
   const index_t group = shape.heads / shape.kv_heads;

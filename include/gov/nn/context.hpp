@@ -23,13 +23,18 @@ struct Context {
   std::stop_token stop{};
 
   // Scratch rows; give them back with an ArenaScope.
-  Rows<T> rows(index_t count, index_t width) { return {arena.allocate<T>(count * width), count, width}; }
+  Rows<T> rows(index_t count, index_t width) {
+    return {arena.allocate<T>(count * width), count, width};
+  }
 
   // Between layers and tiles, never inside one.
   void throw_if_cancelled() const {
     if (stop.stop_requested())
-      throw Error({.code = Errc::cancelled, .file = {}, .field = "call",
-                   .expected = "to run to its end", .found = "a request to stop"});
+      throw Error({.code = Errc::cancelled,
+                   .file = {},
+                   .field = "call",
+                   .expected = "to run to its end",
+                   .found = "a request to stop"});
   }
 };
 

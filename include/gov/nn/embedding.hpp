@@ -24,7 +24,9 @@ struct Embedding {
   static void forward(Context<T>& context, const Params& p, std::span<const int> ids, Rows<T> y) {
     for (const int id : ids)
       if (id < 0 || id >= Vocabulary)
-        throw Error({.code = Errc::bad_argument, .file = {}, .field = "input_ids",
+        throw Error({.code = Errc::bad_argument,
+                     .file = {},
+                     .field = "input_ids",
                      .expected = "ids in [0, " + std::to_string(Vocabulary) + ")",
                      .found = std::to_string(id)});
     for (index_t i = 0; i < y.rows; ++i)

@@ -90,8 +90,7 @@ struct MixtureOfExperts {
 
  private:
   template <class T>
-  static void choose(Context<T>& context, Input<T> logits, Rows<index_t> chosen,
-                     Rows<T> weights) {
+  static void choose(Context<T>& context, Input<T> logits, Rows<index_t> chosen, Rows<T> weights) {
     for (index_t t = 0; t < logits.rows; ++t) {
       kernel::top_k(logits.row(t), Experts, TopK, chosen.row(t));
       for (index_t k = 0; k < TopK; ++k) weights(t, k) = logits(t, chosen(t, k));
@@ -117,9 +116,11 @@ struct MixtureOfExperts {
     context.pool.parallel_for(count * column_tiles, [&](index_t i) {
       const Piece& piece = pieces[i / column_tiles];
       const index_t first = i % column_tiles * columns;
-      context.kernels.matmul({.x = x.slice(piece.first, piece.count), .w = w.view(piece.expert),
+      context.kernels.matmul({.x = x.slice(piece.first, piece.count),
+                              .w = w.view(piece.expert),
                               .bias = bias + piece.expert * W::out,
-                              .y = y.slice(piece.first, piece.count), .first = first,
+                              .y = y.slice(piece.first, piece.count),
+                              .first = first,
                               .last = std::min(W::out, first + columns)});
     });
   }

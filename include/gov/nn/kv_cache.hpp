@@ -23,9 +23,12 @@ class KvCache {
   // Reserves its memory at once; the system backs it as it is touched. window 0: full attention.
   // ring: positions held by a sliding layer, at least window - 1 + the longest step; 0 keeps all.
   KvCache(index_t width, index_t window, index_t capacity, index_t ring)
-      : width_(width), window_(window), ring_(ring > 0 && ring < capacity),
+      : width_(width),
+        window_(window),
+        ring_(ring > 0 && ring < capacity),
         capacity_(ring_ ? ring : capacity),
-        buffer_(checked_mul(2 * width, checked_mul(capacity_, index_t{sizeof(T)}, "cache"), "cache")) {}
+        buffer_(
+            checked_mul(2 * width, checked_mul(capacity_, index_t{sizeof(T)}, "cache"), "cache")) {}
 
   index_t length() const { return length_; }
   index_t width() const { return width_; }
@@ -37,9 +40,7 @@ class KvCache {
     return window_ ? std::max<index_t>(0, position - window_ + 1) : 0;
   }
   // Lowest length to which truncate() can go back.
-  index_t earliest() const {
-    return oldest_ == 0 ? 0 : std::min(length_, oldest_ + window_ - 1);
-  }
+  index_t earliest() const { return oldest_ == 0 ? 0 : std::min(length_, oldest_ + window_ - 1); }
 
   T* key(index_t position) { return data() + slot(position) * width_; }
   T* value(index_t position) { return data() + (capacity_ + slot(position)) * width_; }

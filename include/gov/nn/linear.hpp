@@ -15,12 +15,17 @@ void matmul(Context<T>& context, Input<T> x, const WeightView& w, const float* b
             bool accumulate = false) {
   constexpr index_t columns = 64, rows = 128, worth_sharing = index_t{1} << 15;
   const auto tile = [&](index_t row, index_t row_count, index_t first, index_t last) {
-    context.kernels.matmul({.x = x.slice(row, row_count), .w = w, .bias = bias,
-                            .y = y.slice(row, row_count), .first = first, .last = last,
+    context.kernels.matmul({.x = x.slice(row, row_count),
+                            .w = w,
+                            .bias = bias,
+                            .y = y.slice(row, row_count),
+                            .first = first,
+                            .last = last,
                             .accumulate = accumulate});
   };
   if (x.rows * w.out * w.in < worth_sharing) return tile(0, x.rows, 0, w.out);
-  const index_t row_tiles = (x.rows + rows - 1) / rows, column_tiles = (w.out + columns - 1) / columns;
+  const index_t row_tiles = (x.rows + rows - 1) / rows,
+                column_tiles = (w.out + columns - 1) / columns;
   context.pool.parallel_for(row_tiles * column_tiles, [&](index_t i) {
     const index_t row = i % row_tiles * rows, first = i / row_tiles * columns;
     tile(row, std::min(rows, x.rows - row), first, std::min(w.out, first + columns));
@@ -39,8 +44,10 @@ struct Linear {
       gov::visit(v, name / "bias", p.bias...);
     }
     const float* bias_values() const {
-      if constexpr (HasBias) return bias.values();
-      else return nullptr;
+      if constexpr (HasBias)
+        return bias.values();
+      else
+        return nullptr;
     }
   };
 

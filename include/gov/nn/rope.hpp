@@ -32,12 +32,13 @@ struct RopeConfig {
   index_t original_max_position_embeddings = 0;
   double attention_factor = 0, mscale = 0, mscale_all_dim = 0;  // 0: not given
 
+  static constexpr Range theta_range{1 + 1e-6, 1e12};  // its logarithm is divided by
   friend constexpr bool operator==(const RopeConfig&, const RopeConfig&) = default;
 
   template <class Self, class V>
   static constexpr void keys(Self& self, V&& v) {
     v("rope_type", self.rope_type);
-    v("rope_theta", self.rope_theta, Range{1e-3, 1e12});
+    v("rope_theta", self.rope_theta, theta_range);
     if (self.rope_type == RopeType::default_) return;
     v("factor", self.factor, Range{1e-3, 1e6});
     if (self.rope_type == RopeType::linear) return;
@@ -85,8 +86,9 @@ struct RopeConfig {
       const float extrapolated = 1.0f / period;
       if (rope_type == RopeType::yarn) {
         const float interpolated = 1.0f / (static_cast<float>(factor) * period);
-        const float ramp = std::clamp((static_cast<float>(i) - static_cast<float>(low)) /
-                                          static_cast<float>(high - low), 0.0f, 1.0f);
+        const float ramp = std::clamp(
+            (static_cast<float>(i) - static_cast<float>(low)) / static_cast<float>(high - low),
+            0.0f, 1.0f);
         const float keep = 1.0f - ramp;
         result[i] = interpolated * (1.0f - keep) + extrapolated * keep;
       } else {

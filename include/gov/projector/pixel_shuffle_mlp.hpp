@@ -6,6 +6,7 @@
 
 #include "gov/core/config.hpp"
 #include "gov/kernel/activation_names.hpp"
+#include "gov/nn/linear.hpp"
 #include "gov/nn/norm.hpp"
 
 namespace gov {

@@ -30,7 +30,8 @@ struct AddedTokenFilter {
 
 class AddedTokenMatcher {
  public:
-  // Longer contents are refused by the reader, so that a search costs at most this per byte of text.
+  // Longer contents are refused by the reader, so that a search costs at most this per byte of
+  // text.
   static constexpr std::size_t max_content_bytes = 1024;
 
   void add(AddedToken token) { tokens_.push_back(std::move(token)); }
@@ -134,8 +135,8 @@ class AddedTokenMatcher {
     return end;
   }
 
-  std::vector<AddedToken> tokens_;             // sorted by content once built
-  std::array<std::uint32_t, 257> starts_{};   // by first byte: where its tokens begin
+  std::vector<AddedToken> tokens_;           // sorted by content once built
+  std::array<std::uint32_t, 257> starts_{};  // by first byte: where its tokens begin
 };
 
 }  // namespace gov

@@ -1,7 +1,7 @@
-// Byte-pair encoding of one piece of text, given as bytes: the adjacent pair whose merge stands first
-// in the list is merged, the leftmost on a tie, until no pair has a merge. Linked list and heap:
-// O(n log n) for any piece. A merge's rank is its place in the list, not the id of what it makes.
-// Not here: the file format (tokenizer_json.hpp), dropout, unknown and byte-fallback tokens.
+// Byte-pair encoding of one piece of text, given as bytes: the adjacent pair whose merge stands
+// first in the list is merged, the leftmost on a tie, until no pair has a merge. Linked list and
+// heap: O(n log n) for any piece. A merge's rank is its place in the list, not the id of what it
+// makes. Not here: the file format (tokenizer_json.hpp), dropout, unknown and byte-fallback tokens.
 #pragma once
 
 #include <algorithm>
@@ -42,8 +42,8 @@ class Bpe {
   void set_byte(unsigned char byte, int id) { byte_ids_[byte] = id; }
   int byte_id(unsigned char byte) const { return byte_ids_[byte]; }
 
-  // The list of merges in order of rank, ids >= 0. Returns the rank of a merge whose pair stands in the
-  // list before it as well, or merges.size() when all is well.
+  // The list of merges in order of rank, ids >= 0. Returns the rank of a merge whose pair stands in
+  // the list before it as well, or merges.size() when all is well.
   std::size_t set_merges(std::vector<Merge> merges) {
     merges_ = std::move(merges);
     int largest = -1;
@@ -90,8 +90,11 @@ class Bpe {
   // Appends the ids of the piece.
   void encode(std::string_view piece, std::vector<int>& ids, BpeScratch& scratch) const {
     if (piece.size() > max_piece_bytes)
-      throw Error({.code = Errc::limit_exceeded, .file = {}, .field = "text",
-                   .expected = "pieces below 2 GiB", .found = std::to_string(piece.size()) + " bytes"});
+      throw Error({.code = Errc::limit_exceeded,
+                   .file = {},
+                   .field = "text",
+                   .expected = "pieces below 2 GiB",
+                   .found = std::to_string(piece.size()) + " bytes"});
     auto& symbols = scratch.symbols;
     auto& heap = scratch.heap;
     symbols.clear(), heap.clear();
@@ -99,7 +102,9 @@ class Bpe {
     for (std::size_t i = 0; i < piece.size(); ++i) {
       const auto byte = static_cast<unsigned char>(piece[i]);
       if (byte_ids_[byte] < 0)
-        throw Error({.code = Errc::bad_prompt, .file = {}, .field = "text",
+        throw Error({.code = Errc::bad_prompt,
+                     .file = {},
+                     .field = "text",
                      .expected = "bytes that the vocabulary has a token for",
                      .found = "byte " + std::to_string(byte)});
       const auto place = static_cast<std::int32_t>(i);
@@ -158,9 +163,9 @@ class Bpe {
   };
 
   std::array<int, 256> byte_ids_;
-  std::vector<Merge> merges_;          // by rank
-  std::vector<Right> rights_;          // all merges by (left id, right id)
-  std::vector<std::uint32_t> begin_;   // by left id: where its part of rights_ begins
+  std::vector<Merge> merges_;         // by rank
+  std::vector<Right> rights_;         // all merges by (left id, right id)
+  std::vector<std::uint32_t> begin_;  // by left id: where its part of rights_ begins
 };
 
 }  // namespace gov

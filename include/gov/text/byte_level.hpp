@@ -1,6 +1,6 @@
-// The byte-level spelling of tokens in tokenizer.json: bytes 33..126, 161..172 and 174..255 stand for
-// themselves as code points, the other 68 in increasing order for U+0100, U+0101, ... (so a space is
-// U+0120 "Ġ"). Every byte string has one spelling; not every text is one.
+// The byte-level spelling of tokens in tokenizer.json: bytes 33..126, 161..172 and 174..255 stand
+// for themselves as code points, the other 68 in increasing order for U+0100, U+0101, ... (so a
+// space is U+0120 "Ġ"). Every byte string has one spelling; not every text is one.
 #pragma once
 
 #include <array>

@@ -1,7 +1,8 @@
-// Chats as messages, and prompts as token lists. A template puts control tokens in by id; everything
-// else (its own words and the users') is encoded as plain text, so that no content can become a
-// control token. Adjacent texts are encoded together, as Hugging Face does with the rendered string.
-// The templates themselves: harmony.hpp, internvl_chat.hpp, internvl_gpt_oss_chat.hpp.
+// Chats as messages, and prompts as token lists. A template puts control tokens in by id;
+// everything else (its own words and the users') is encoded as plain text, so that no content can
+// become a control token. Adjacent texts are encoded together, as Hugging Face does with the
+// rendered string. The templates themselves: harmony.hpp, internvl_chat.hpp,
+// internvl_gpt_oss_chat.hpp.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +49,7 @@ struct Message {
   std::string channel = {};       // of the assistant: analysis, commentary or final ("" is final)
   std::string recipient = {};     // of a tool call: "functions.get_weather"
   std::string content_type = {};  // of a tool call: "" is "json"
-  std::string name = {};          // of a tool's answer: "functions.get_weather"; "" answers the last call
+  std::string name = {};  // of a tool's answer: "functions.get_weather"; "" answers the last call
 
   // The text parts joined.
   std::string text() const {
@@ -59,7 +60,8 @@ struct Message {
 };
 
 inline Message message(Role role, std::string text, std::string channel = {}) {
-  return {.role = role, .content = {Content::of_text(std::move(text))}, .channel = std::move(channel)};
+  return {
+      .role = role, .content = {Content::of_text(std::move(text))}, .channel = std::move(channel)};
 }
 
 // How many context tokens the images and video frames of a prompt take, in order of appearance:
@@ -83,8 +85,8 @@ struct Prompt {
 // How images and videos are written between texts.
 struct VisualFormat {
   std::string start = "<img>", context = "<IMG_CONTEXT>", end = "</img>";  // added tokens
-  std::string after = "\n";            // text behind an image or a video
-  std::string frame = "Frame{i}: ";    // text before a frame; {i} counts from 1
+  std::string after = "\n";          // text behind an image or a video
+  std::string frame = "Frame{i}: ";  // text before a frame; {i} counts from 1
   std::string between_frames = "\n";
 };
 
@@ -93,17 +95,19 @@ class PromptBuilder {
   static constexpr index_t max_tokens = index_t{1} << 26;
 
   PromptBuilder(Tokenizer tokenizer, VisualTokens visuals, VisualFormat format = {})
-      : tokenizer_(std::move(tokenizer)), visuals_(std::move(visuals)), format_(std::move(format)) {}
+      : tokenizer_(std::move(tokenizer)),
+        visuals_(std::move(visuals)),
+        format_(std::move(format)) {}
 
   // Text of the template or of a user, never parsed for control tokens.
   PromptBuilder& text(std::string_view text) {
     run_ += text;
     return *this;
   }
-  // A control token, which must be among the tokenizer's added tokens.
+  // A control token: one of the tokenizer's added tokens that plain text cannot become.
   PromptBuilder& control(std::string_view token) {
     flush();
-    prompt_.ids.push_back(tokenizer_.added_token_id(token));
+    prompt_.ids.push_back(control_id(token));
     return *this;
   }
   PromptBuilder& content(const std::vector<Content>& parts) {
@@ -128,8 +132,26 @@ class PromptBuilder {
   }
 
  private:
+  int control_id(std::string_view token) {
+    for (const auto& [known, id] : controls_)
+      if (known == token) return id;
+    const int id = tokenizer_.added_token_id(token);
+    for (const int part : tokenizer_.encode(token, plain_text))
+      if (part == id)
+        throw Error(
+            {.code = Errc::bad_tokenizer,
+             .file = tokenizer_.file(),
+             .field = "added_tokens",
+             .expected = "control tokens that text cannot spell",
+             .found = std::string(token) + ", which the model's vocabulary spells as well"});
+    controls_.emplace_back(token, id);
+    return id;
+  }
+
   [[noreturn]] static void mismatch(std::string_view what, std::size_t places, std::size_t given) {
-    throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = std::string(what),
+    throw Error({.code = Errc::image_count_mismatch,
+                 .file = {},
+                 .field = std::string(what),
                  .expected = "as many as the messages have places for, " + std::to_string(places),
                  .found = std::to_string(given)});
   }
@@ -149,7 +171,9 @@ class PromptBuilder {
       mismatch("videos", places(Content::Kind::video), visuals_.videos.size());
     const auto& counts = visuals_.videos[next_video_++];
     if (counts.empty() || (frames != 0 && frames != std::ssize(counts)))
-      throw Error({.code = Errc::image_count_mismatch, .file = {}, .field = "video frames",
+      throw Error({.code = Errc::image_count_mismatch,
+                   .file = {},
+                   .field = "video frames",
                    .expected = frames ? std::to_string(frames) : "at least one",
                    .found = std::to_string(counts.size())});
     for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -165,15 +189,20 @@ class PromptBuilder {
 
   void visual(index_t count, std::string_view field) {
     if (count < 1 || count > max_tokens)
-      throw Error({.code = Errc::bad_argument, .file = {}, .field = std::string(field),
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = std::string(field),
                    .expected = "1 to " + std::to_string(max_tokens) + " tokens each",
                    .found = std::to_string(count)});
     control(format_.start);
-    prompt_.image_token_id = tokenizer_.added_token_id(format_.context);
+    prompt_.image_token_id = control_id(format_.context);
     const auto begin = std::ssize(prompt_.ids);
     if (begin > max_tokens - count)
-      throw Error({.code = Errc::limit_exceeded, .file = {}, .field = "prompt",
-                   .expected = "at most " + std::to_string(max_tokens) + " tokens", .found = "more"});
+      throw Error({.code = Errc::limit_exceeded,
+                   .file = {},
+                   .field = "prompt",
+                   .expected = "at most " + std::to_string(max_tokens) + " tokens",
+                   .found = "more"});
     prompt_.visuals.push_back({begin, count});
     prompt_.ids.resize(static_cast<std::size_t>(begin + count), prompt_.image_token_id);
     control(format_.end);
@@ -190,6 +219,7 @@ class PromptBuilder {
   VisualFormat format_;
   Prompt prompt_;
   std::string run_;
+  std::vector<std::pair<std::string, int>> controls_;  // those asked for so far
   std::size_t next_image_ = 0, next_video_ = 0;
 };
 

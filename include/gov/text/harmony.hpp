@@ -1,7 +1,8 @@
 // Harmony, the chat format of gpt-oss: a system message with identity, date, reasoning effort and
-// channels; a developer message with the instructions (a first system or developer message) and tools;
-// then the conversation. Token for token what the published chat template gives, but for its built-in
-// browser and python tools, which are not here. To read what the model answers: harmony_parser.hpp.
+// channels; a developer message with the instructions (a first system or developer message) and
+// tools; then the conversation. Token for token what the published chat template gives, but for its
+// built-in browser and python tools, which are not here. To read what the model answers:
+// harmony_parser.hpp.
 #pragma once
 
 #include <cstddef>
@@ -49,7 +50,9 @@ class HarmonyRenderer {
         case Role::assistant: assistant(messages, i); break;
         case Role::tool: tool(messages[i]); break;
         default:
-          throw Error({.code = Errc::bad_prompt, .file = {}, .field = "messages",
+          throw Error({.code = Errc::bad_prompt,
+                       .file = {},
+                       .field = "messages",
                        .expected = "one system or developer message, the first",
                        .found = std::string(to_string(messages[i].role)) + " later on"});
       }
@@ -72,7 +75,8 @@ class HarmonyRenderer {
       prompt_.text("\nCurrent date: ").text(options_.current_date);
     prompt_.text("\n\nReasoning: ").text(options_.reasoning_effort);
     prompt_.text(
-        "\n\n# Valid channels: analysis, commentary, final. Channel must be included for every message.");
+        "\n\n# Valid channels: analysis, commentary, final. Channel must be included for every "
+        "message.");
     if (!options_.tools.empty())
       prompt_.text("\nCalls to these tools must go to the commentary channel: 'functions'.");
     prompt_.control("<|end|>");
@@ -91,8 +95,8 @@ class HarmonyRenderer {
     prompt_.control("<|end|>");
   }
 
-  // Analysis is for one answer: it is dropped once the assistant has spoken on the final channel, except
-  // that the last answer of a training sample (no generation prompt) keeps its own.
+  // Analysis is for one answer: it is dropped once the assistant has spoken on the final channel,
+  // except that the last answer of a training sample (no generation prompt) keeps its own.
   static bool is_answer(const Message& message) {
     return message.role == Role::assistant && message.recipient.empty() &&
            (message.channel.empty() || message.channel == "final");
@@ -125,8 +129,11 @@ class HarmonyRenderer {
   void tool(const Message& message) {
     const std::string& author = message.name.empty() ? last_call_ : message.name;
     if (author.empty())
-      throw Error({.code = Errc::bad_prompt, .file = {}, .field = "messages",
-                   .expected = "a tool call before a tool's answer, or its name", .found = "neither"});
+      throw Error({.code = Errc::bad_prompt,
+                   .file = {},
+                   .field = "messages",
+                   .expected = "a tool call before a tool's answer, or its name",
+                   .found = "neither"});
     prompt_.control("<|start|>").text(author).text(" to=assistant");
     prompt_.control("<|channel|>").text("commentary").control("<|message|>");
     if (options_.quote_tool_results)

@@ -1,6 +1,7 @@
-// Reads what a harmony model answers, token by token: messages by channel, so that a user is shown the
-// final channel only, analysis apart, tool calls by recipient. Lenient: a model may write anything, and
-// whatever it writes ends up in some message. Expects the tokens after the prompt's "<|start|>assistant".
+// Reads what a harmony model answers, token by token: messages by channel, so that a user is shown
+// the final channel only, analysis apart, tool calls by recipient. Lenient: a model may write
+// anything, and whatever it writes ends up in some message. Expects the tokens after the prompt's
+// "<|start|>assistant".
 #pragma once
 
 #include <optional>
@@ -24,10 +25,13 @@ class HarmonyParser {
   };
 
   explicit HarmonyParser(const Tokenizer& tokenizer)
-      : tokenizer_(tokenizer), body_(tokenizer), start_(tokenizer.added_token_id("<|start|>")),
+      : tokenizer_(tokenizer),
+        body_(tokenizer),
+        start_(tokenizer.added_token_id("<|start|>")),
         message_(tokenizer.added_token_id("<|message|>")),
         channel_(tokenizer.added_token_id("<|channel|>")),
-        end_(tokenizer.added_token_id("<|end|>")), return_(optional_id("<|return|>")),
+        end_(tokenizer.added_token_id("<|end|>")),
+        return_(optional_id("<|return|>")),
         call_(optional_id("<|call|>")) {}
 
   Delta push(int id) {

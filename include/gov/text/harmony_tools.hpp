@@ -1,6 +1,6 @@
-// Function tools as harmony shows them to the model: a TypeScript namespace made from JSON schemas, to
-// the letter what gpt-oss's published chat template makes of them, its line breaks included. Also the two
-// spellings of Python that the template lets through: json.dumps and str.
+// Function tools as harmony shows them to the model: a TypeScript namespace made from JSON schemas,
+// to the letter what gpt-oss's published chat template makes of them, its line breaks included.
+// Also the two spellings of Python that the template lets through: json.dumps and str.
 #pragma once
 
 #include <charconv>
@@ -171,7 +171,8 @@ inline std::string typescript_type(const Json& schema) {
     std::size_t left = variants->size();
     for (const Json& variant : variants->elements()) {
       text += typescript_type(variant);
-      if (const auto about = true_member(variant, "description")) text += "// " + python_str(*about);
+      if (const auto about = true_member(variant, "description"))
+        text += "// " + python_str(*about);
       if (const auto value = variant.find("default"))
         text += std::string(20, ' ') + "// default: " + dumps(*value);
       if (--left > 0) text += " | \n";

@@ -1,7 +1,7 @@
-// The chat template of InternVL3.5-GPT-OSS: harmony's tokens without its system block. The system text is
-// the first message's, or the one the checkpoint was trained with; the assistant answers on the final
-// channel. Earlier answers end in <|end|>, the last one of a training sample in <|return|>. Analysis
-// (of thinking models) is kept for the last answer of a training sample only.
+// The chat template of InternVL3.5-GPT-OSS: harmony's tokens without its system block. The system
+// text is the first message's, or the one the checkpoint was trained with; the assistant answers on
+// the final channel. Earlier answers end in <|end|>, the last one of a training sample in
+// <|return|>. Analysis (of thinking models) is kept for the last answer of a training sample only.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,8 @@ inline Prompt render_internvl_gpt_oss_chat(const Tokenizer& tokenizer,
     if (!channel.empty()) prompt.control("<|channel|>").text(channel);
     prompt.control("<|message|>");
   };
-  if (!options.default_system.empty() && (messages.empty() || messages.front().role != Role::system)) {
+  if (!options.default_system.empty() &&
+      (messages.empty() || messages.front().role != Role::system)) {
     open("system");
     prompt.text(options.default_system).control("<|end|>");
   }

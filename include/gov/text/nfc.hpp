@@ -1,7 +1,7 @@
 // Unicode normalisation form C as the tokenizers package computes it, over utf8proc's tables. That
-// package's tables are those of Unicode 9, so the marks given out since count as plain characters here.
-// Linear but for the sort of each run of marks: a megabyte of marks is no attack (utf8proc's own
-// decomposition orders runs quadratically; it also drops U+11A7 after a Hangul syllable).
+// package's tables are those of Unicode 9, so the marks given out since count as plain characters
+// here. Linear but for the sort of each run of marks: a megabyte of marks is no attack (utf8proc's
+// own decomposition orders runs quadratically; it also drops U+11A7 after a Hangul syllable).
 #pragma once
 
 #include <utf8proc.h>
@@ -19,29 +19,28 @@ namespace gov {
 
 namespace nfc_detail {
 
-// Marks with a combining class that Unicode 9 did not know; found by asking tokenizers 0.23 about all
-// code points (tests/reference/nfc_fixtures.py).
+// Marks with a combining class that Unicode 9 did not know; found by asking tokenizers 0.23 about
+// all code points (tests/reference/nfc_fixtures.py).
 inline constexpr struct {
   char32_t first, last;
-} young_marks[] = {
-    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
-    {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
-    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
-    {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
-    {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
-    {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34},
-    {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45},
-    {0x11D97, 0x11D97}, {0x11F41, 0x11F42}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F},
-    {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}};
+} young_marks[] = {{0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
+                   {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
+                   {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
+                   {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
+                   {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+                   {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34},
+                   {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45},
+                   {0x11D97, 0x11D97}, {0x11F41, 0x11F42}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F},
+                   {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}};
 inline constexpr char32_t young_composite = 0x11938;  // the only composition since
 
 inline int combining_class(char32_t c) {
   if (c < 0x300) return 0;
   const int known = utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class;
   if (known == 0) return 0;
-  const auto* const range = std::upper_bound(
-      std::begin(young_marks), std::end(young_marks), c,
-      [](char32_t wanted, const auto& marks) { return wanted < marks.first; });
+  const auto* const range =
+      std::upper_bound(std::begin(young_marks), std::end(young_marks), c,
+                       [](char32_t wanted, const auto& marks) { return wanted < marks.first; });
   return range != std::begin(young_marks) && c <= range[-1].last ? 0 : known;
 }
 
@@ -52,7 +51,9 @@ inline void decompose(char32_t c, std::vector<char32_t>& out) {
   const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32,
                                              UTF8PROC_DECOMPOSE, &boundary);
   if (count < 0 || count > 32)
-    throw Error({.code = Errc::bad_utf8, .file = {}, .field = "text",
+    throw Error({.code = Errc::bad_utf8,
+                 .file = {},
+                 .field = "text",
                  .expected = "characters that can be normalised",
                  .found = "code point " + std::to_string(static_cast<unsigned>(c))});
   for (utf8proc_ssize_t i = 0; i < count; ++i) out.push_back(static_cast<char32_t>(parts[i]));

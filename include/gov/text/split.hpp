@@ -18,21 +18,20 @@ enum class SplitPattern { gpt2, llama3, qwen2, o200k };
 
 namespace split_detail {
 
-#define GOV_SPLIT_TAIL R"(|\s*[\r\n]+|\s+(?!\S)|\s+)"
 inline constexpr std::string_view gpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view llama3 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-    GOV_SPLIT_TAIL;
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view qwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
-    GOV_SPLIT_TAIL;
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})"
+    R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view o200k =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+)"
-    R"([\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)"
-    GOV_SPLIT_TAIL;
-#undef GOV_SPLIT_TAIL
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 // One character of the text, or the end (length 0).
 struct Char {
@@ -46,12 +45,15 @@ struct Char {
   bool space() const { return !end() && is_space(kind); }
   bool newline() const { return c == '\n' || c == '\r'; }
   // [^\s\p{L}\p{N}]
-  bool punctuation() const { return !end() && !is_space(kind) && !is_letter(kind) && !is_number(kind); }
+  bool punctuation() const {
+    return !end() && !is_space(kind) && !is_letter(kind) && !is_number(kind);
+  }
   // [^\r\n\p{L}\p{N}]
   bool prefix() const { return !end() && !newline() && !is_letter(kind) && !is_number(kind); }
   // [\p{Lm}\p{Lo}\p{M}], which the o200k pattern counts as upper and as lower case
   bool uncased() const {
-    return !end() && (kind == CharClass::modifier || kind == CharClass::letter || kind == CharClass::mark);
+    return !end() &&
+           (kind == CharClass::modifier || kind == CharClass::letter || kind == CharClass::mark);
   }
   bool upper() const { return !end() && (kind == CharClass::upper || kind == CharClass::title); }
   bool lower() const { return !end() && kind == CharClass::lower; }
@@ -70,8 +72,8 @@ std::size_t skip(std::string_view text, std::size_t position, Predicate&& wanted
   return position;
 }
 
-// (?i:'s|'t|'re|'ve|'m|'ll|'d) or the same in lower case only. Returns the end, or `begin`. Caseless
-// matching folds U+017F (long s) to s; none of the other letters has such a relative.
+// (?i:'s|'t|'re|'ve|'m|'ll|'d) or the same in lower case only. Returns the end, or `begin`.
+// Caseless matching folds U+017F (long s) to s; none of the other letters has such a relative.
 inline std::size_t contraction(std::string_view text, std::size_t begin, bool caseless) {
   if (begin >= text.size() || text[begin] != '\'') return begin;
   const auto letter = [&](std::size_t i) -> char {
@@ -89,9 +91,11 @@ inline std::size_t contraction(std::string_view text, std::size_t begin, bool ca
   return begin;
 }
 
-// \s*[\r\n]+ (where `newlines`) | \s+(?!\S) | \s+ : the end of the piece that begins in white space.
+// \s*[\r\n]+ (where `newlines`) | \s+(?!\S) | \s+ : the end of the piece that begins in white
+// space.
 inline std::size_t white_space(std::string_view text, std::size_t begin, bool newlines) {
-  std::size_t end = begin, after_newline = begin, last = begin;  // last: start of the last character
+  std::size_t end = begin, after_newline = begin,
+              last = begin;  // last: start of the last character
   for (Char c = at(text, end); c.space(); c = at(text, end)) {
     last = end;
     end += c.length;
@@ -138,8 +142,8 @@ constexpr std::string_view split_regex(SplitPattern pattern) {
 }
 
 inline std::optional<SplitPattern> find_split_pattern(std::string_view regex) {
-  for (const SplitPattern pattern : {SplitPattern::gpt2, SplitPattern::llama3, SplitPattern::qwen2,
-                                     SplitPattern::o200k})
+  for (const SplitPattern pattern :
+       {SplitPattern::gpt2, SplitPattern::llama3, SplitPattern::qwen2, SplitPattern::o200k})
     if (regex == split_regex(pattern)) return pattern;
   return std::nullopt;
 }

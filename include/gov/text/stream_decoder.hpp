@@ -1,6 +1,6 @@
-// StreamDecoder: token ids to text as they come, never a part of a character. What push() returns, and
-// finish() last, is together exactly Tokenizer::decode of all ids. Holding text back for stop strings
-// is the business of generation.
+// StreamDecoder: token ids to text as they come, never a part of a character. What push() returns,
+// and finish() last, is together exactly Tokenizer::decode of all ids. Holding text back for stop
+// strings is the business of generation.
 #pragma once
 
 #include <string>

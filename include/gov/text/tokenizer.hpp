@@ -1,6 +1,7 @@
-// Tokenizer: text <-> token ids from a Hugging Face tokenizer.json, byte-level BPE. Immutable, cheap to
-// copy, usable from many threads. Input bytes that are not UTF-8 become U+FFFD (one rule, utf8.hpp).
-// Text from users is encoded with plain_text, so that nothing in it becomes a control token.
+// Tokenizer: text <-> token ids from a Hugging Face tokenizer.json, byte-level BPE. Immutable,
+// cheap to copy, usable from many threads. Input bytes that are not UTF-8 become U+FFFD (one rule,
+// utf8.hpp). Text from users is encoded with plain_text, so that nothing in it becomes a control
+// token.
 #pragma once
 
 #include <filesystem>
@@ -21,10 +22,11 @@ namespace gov {
 
 // The defaults are those of the Hugging Face `tokenizers` package, without the post-processor.
 struct EncodeOptions {
-  bool parse_special = true;        // special added tokens are found in the text
-  bool parse_added = true;          // and the added tokens that are not special (<think>, <tool_call>)
-  bool add_special_tokens = false;  // the post-processor's tokens (Llama-3: <|begin_of_text|>) are added
-  bool strict_utf8 = false;         // invalid UTF-8 is an error instead of U+FFFD
+  bool parse_special = true;  // special added tokens are found in the text
+  bool parse_added = true;    // and the added tokens that are not special (<think>, <tool_call>)
+  bool add_special_tokens =
+      false;                 // the post-processor's tokens (Llama-3: <|begin_of_text|>) are added
+  bool strict_utf8 = false;  // invalid UTF-8 is an error instead of U+FFFD
   std::size_t max_bytes = std::size_t{64} << 20;
 };
 
@@ -57,9 +59,12 @@ class Tokenizer {
   }
 
   // Appends the ids. If it throws, `ids` is as before.
-  void encode_to(std::string_view text, std::vector<int>& ids, const EncodeOptions& options = {}) const {
+  void encode_to(std::string_view text, std::vector<int>& ids,
+                 const EncodeOptions& options = {}) const {
     if (text.size() > options.max_bytes)
-      throw Error({.code = Errc::limit_exceeded, .file = {}, .field = "text",
+      throw Error({.code = Errc::limit_exceeded,
+                   .file = {},
+                   .field = "text",
                    .expected = "at most " + std::to_string(options.max_bytes) + " bytes",
                    .found = std::to_string(text.size())});
     std::string replaced;
@@ -81,7 +86,8 @@ class Tokenizer {
     }
   }
 
-  // The bytes of all tokens, with invalid UTF-8 replaced by U+FFFD. Added tokens stand as they are written.
+  // The bytes of all tokens, with invalid UTF-8 replaced by U+FFFD. Added tokens stand as they are
+  // written.
   std::string decode(std::span<const int> ids, const DecodeOptions& options = {}) const {
     std::string bytes;
     for (const int id : ids) bytes += piece(id, options);
@@ -93,8 +99,11 @@ class Tokenizer {
     const Vocabulary::Token* token = parts_->vocabulary.get(id);
     if (!token) {
       if (options.strict)
-        throw Error({.code = Errc::bad_argument, .file = parts_->file, .field = "token id",
-                     .expected = "the id of a token", .found = std::to_string(id)});
+        throw Error({.code = Errc::bad_argument,
+                     .file = parts_->file,
+                     .field = "token id",
+                     .expected = "the id of a token",
+                     .found = std::to_string(id)});
       return {};
     }
     if (token->special && options.skip_special_tokens) return {};
@@ -128,8 +137,11 @@ class Tokenizer {
   int added_token_id(std::string_view content) const {
     const auto id = token_to_id(content);
     if (!id || !is_added(*id))
-      throw Error({.code = Errc::bad_tokenizer, .file = parts_->file, .field = "added_tokens",
-                   .expected = "the token " + std::string(content), .found = "no such added token"});
+      throw Error({.code = Errc::bad_tokenizer,
+                   .file = parts_->file,
+                   .field = "added_tokens",
+                   .expected = "the token " + std::string(content),
+                   .found = "no such added token"});
     return *id;
   }
 
@@ -147,7 +159,8 @@ class Tokenizer {
     const auto on_token = [&](int id) { ids.push_back(id); };
     const auto on_normalized = [&](std::string_view part) {
       parts_->normalized_added.split(
-          part, filter, [&](std::string_view piece) { encode_part(piece, ids, scratch); }, on_token);
+          part, filter, [&](std::string_view piece) { encode_part(piece, ids, scratch); },
+          on_token);
     };
     parts_->raw_added.split(
         text, filter,
@@ -164,9 +177,8 @@ class Tokenizer {
   void encode_part(std::string_view text, std::vector<int>& ids, BpeScratch& scratch,
                    std::size_t step = 0) const {
     if (step < parts_->splits.size()) {
-      split_text(parts_->splits[step], text, [&](std::string_view piece) {
-        encode_part(piece, ids, scratch, step + 1);
-      });
+      split_text(parts_->splits[step], text,
+                 [&](std::string_view piece) { encode_part(piece, ids, scratch, step + 1); });
       return;
     }
     std::string prefixed;
@@ -178,14 +190,8 @@ class Tokenizer {
   }
 
   void encode_piece(std::string_view piece, std::vector<int>& ids, BpeScratch& scratch) const {
-    if (parts_->ignore_merges) {
-      // A special token in the model's vocabulary is only reached through parse_special.
-      const int id = parts_->vocabulary.find(piece, false);
-      if (id >= 0 && !parts_->vocabulary.get(id)->special) {
-        ids.push_back(id);
-        return;
-      }
-    }
+    if (parts_->ignore_merges)
+      if (const int id = parts_->vocabulary.find(piece, false); id >= 0) return ids.push_back(id);
     parts_->bpe.encode(piece, ids, scratch);
   }
 

@@ -1,7 +1,8 @@
-// Reads tokenizer.json (version 1.0): byte-level BPE with what gpt-oss, Qwen2/3, Llama-3 and GPT-2 files
-// hold. Every entry is checked: ids, duplicates, merges of unknown tokens. What it cannot do exactly
-// (SentencePiece models, byte_fallback, dropout, unknown patterns and normalizers) it refuses by name.
-// truncation and padding are ignored, as transformers does. Merges come as "a b" or as ["a", "b"].
+// Reads tokenizer.json (version 1.0): byte-level BPE with what gpt-oss, Qwen2/3, Llama-3 and GPT-2
+// files hold. Every entry is checked: ids, duplicates, merges of unknown tokens. What it cannot do
+// exactly (SentencePiece models, byte_fallback, dropout, unknown patterns and normalizers) it
+// refuses by name. truncation and padding are ignored, as transformers does. Merges come as "a b"
+// or as ["a", "b"].
 #pragma once
 
 #include <algorithm>
@@ -29,11 +30,11 @@ struct TokenizerParts {
   std::string file;
   Vocabulary vocabulary;
   Bpe bpe;
-  bool ignore_merges = false;     // a piece that is a token needs no merges
+  bool ignore_merges = false;  // a piece that is a token needs no merges
   bool nfc = false;
   std::vector<SplitPattern> splits;
-  bool add_prefix_space = false;  // of ByteLevel: a space before every piece that has none,
-  bool gpt2_regex = false;        // and its own split after that
+  bool add_prefix_space = false;       // of ByteLevel: a space before every piece that has none,
+  bool gpt2_regex = false;             // and its own split after that
   AddedTokenMatcher raw_added;         // looked for in the text as it comes,
   AddedTokenMatcher normalized_added;  // and in the text after NFC
   std::vector<int> before, after;      // what the post-processor puts around a text
@@ -81,8 +82,7 @@ class TokenizerReader {
 
   void read_pre_tokenizer() {
     const Json all = root_.at("pre_tokenizer");
-    if (all.is_null())
-      all.fail(Errc::unsupported, "a pre_tokenizer that is or ends in ByteLevel");
+    if (all.is_null()) all.fail(Errc::unsupported, "a pre_tokenizer that is or ends in ByteLevel");
     bool byte_level = false;
     for (const Json& step : steps_of(all, "pretokenizers")) {
       if (byte_level) step.fail(Errc::unsupported, "nothing behind ByteLevel");
@@ -134,7 +134,8 @@ class TokenizerReader {
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
       if (model.has_value(key) && !model.at(key).as_string().empty())
         model.at(key).fail(Errc::unsupported, "null or \"\"");
-    if (model.has_value("ignore_merges")) parts_.ignore_merges = model.at("ignore_merges").as_bool();
+    if (model.has_value("ignore_merges"))
+      parts_.ignore_merges = model.at("ignore_merges").as_bool();
   }
 
   // An id below the limit.
@@ -253,8 +254,8 @@ class TokenizerReader {
     Vocabulary& vocabulary = parts_.vocabulary;
     if (const int known = find_model_token(token.content, bytes); known >= 0) {
       if (known != token.id)
-        json.at("id").fail(Errc::bad_tokenizer, "the id of this token in model.vocab, " +
-                                                    std::to_string(known));
+        json.at("id").fail(Errc::bad_tokenizer,
+                           "the id of this token in model.vocab, " + std::to_string(known));
       if (vocabulary.get(known)->added) json.fail(Errc::bad_tokenizer, "every added token once");
     } else {
       check_added(vocabulary.add(token.id, token.content, true), json.at("id"), token.content);

@@ -10,12 +10,23 @@ namespace gov {
 
 // The _word classes are those of \w beside letters and marks (Alphabetic, Nd, Pc, Join_Control).
 enum class CharClass : std::uint8_t {
-  other, other_word, upper, title, lower, modifier, letter, mark, number, number_word, space
+  other,
+  other_word,
+  upper,
+  title,
+  lower,
+  modifier,
+  letter,
+  mark,
+  number,
+  number_word,
+  space
 };
 
 namespace unicode_detail {
 
 // First code point of a range << 4 | its class; a range ends where the next begins.
+// clang-format off
 inline constexpr std::uint32_t ranges[] = {
     0x0, 0x9a, 0xe0, 0x20a, 0x210, 0x309, 0x3a0, 0x412, 0x5b0, 0x5f1, 0x600, 0x614, 0x7b0, 0x85a,
     0x860, 0xa0a, 0xa10, 0xaa6, 0xab0, 0xb28, 0xb40, 0xb54, 0xb60, 0xb98, 0xba6, 0xbb0, 0xbc8,
@@ -337,6 +348,7 @@ inline constexpr std::uint32_t ranges[] = {
     0x2b81e0, 0x2b8206, 0x2cea20, 0x2ceb06, 0x2ebe10, 0x2ebf06, 0x2ee5e0, 0x2f8006, 0x2fa1e0,
     0x300006, 0x3134b0, 0x313506, 0x323b00, 0xe01007, 0xe01f00,
 };
+// clang-format on
 inline constexpr std::uint32_t range_count = sizeof ranges / sizeof ranges[0];
 
 // By code point / 256: the range that holds the first code point of the block.
@@ -385,9 +397,11 @@ constexpr bool is_word(CharClass c) {
 
 // What the generator counted, for the test: code points of each class, and the 64-bit FNV-1a of all
 // 0x110000 classes written as bytes (surrogates: other, though not counted).
+// clang-format off
 inline constexpr std::uint32_t char_class_counts[] = {
   966457, 142, 1858, 31, 2258, 404, 136477, 2501, 915, 996, 25
 };
+// clang-format on
 inline constexpr std::uint64_t char_class_fnv1a = 0xa446f6034b4f2a6d;
 
 }  // namespace gov

@@ -53,7 +53,9 @@ inline Utf8Char decode_utf8(std::string_view text, std::size_t at) {
 }
 
 inline void append_utf8(std::string& text, char32_t c) {
-  const auto put = [&](char32_t byte) { text += static_cast<char>(static_cast<unsigned char>(byte)); };
+  const auto put = [&](char32_t byte) {
+    text += static_cast<char>(static_cast<unsigned char>(byte));
+  };
   if (c < 0x80) {
     put(c);
   } else if (c < 0x800) {
@@ -114,7 +116,9 @@ inline std::string to_valid_utf8(std::string_view text) {
 inline void check_utf8(std::string_view text, std::string_view field) {
   const std::size_t at = find_invalid_utf8(text);
   if (at == std::string_view::npos) return;
-  throw Error({.code = Errc::bad_utf8, .file = {}, .field = std::string(field),
+  throw Error({.code = Errc::bad_utf8,
+               .file = {},
+               .field = std::string(field),
                .expected = "valid UTF-8",
                .found = "an invalid sequence at byte " + std::to_string(at)});
 }

@@ -46,8 +46,12 @@ class Vocabulary {
     const std::size_t slot = find_slot(bytes, verbatim);
     if (slot == no_slot) return Added::too_many_collisions;
     if (slots_[slot] >= 0) return Added::token_taken;
-    token = {static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(bytes.size()),
-             true, false, false, verbatim};
+    token = {static_cast<std::uint32_t>(bytes_.size()),
+             static_cast<std::uint32_t>(bytes.size()),
+             true,
+             false,
+             false,
+             verbatim};
     bytes_ += bytes;
     slots_[slot] = id;
     ++count_;
@@ -100,9 +104,9 @@ class Vocabulary {
     return no_slot;
   }
 
-  void rehash(std::size_t slots) {
-    if (slots <= slots_.size()) return;
-    slots_.assign(slots, -1);
+  void rehash(std::size_t capacity) {
+    if (capacity <= slots_.size()) return;
+    slots_.assign(capacity, -1);
     for (std::size_t id = 0; id < tokens_.size(); ++id) {
       const Token& token = tokens_[id];
       if (!token.present) continue;

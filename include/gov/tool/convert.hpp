@@ -1,4 +1,5 @@
-// gov convert and gov quantize: a checkpoint in another layout, or with its weights in other formats.
+// gov convert and gov quantize: a checkpoint in another layout, or with its weights in other
+// formats.
 #pragma once
 
 #include <iostream>
@@ -14,19 +15,22 @@ namespace gov::tool {
 
 // Everything of a checkpoint folder beside its weights and config.json.
 inline void copy_companions(const std::filesystem::path& from, const std::filesystem::path& to) {
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
-                           "special_tokens_map.json", "preprocessor_config.json", "processor_config.json",
-                           "video_preprocessor_config.json", "chat_template.jinja"})
+  for (const char* name :
+       {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "added_tokens.json",
+        "special_tokens_map.json", "preprocessor_config.json", "processor_config.json",
+        "video_preprocessor_config.json", "chat_template.jinja"})
     if (std::filesystem::exists(from / name))
-      write_text_atomically((to / name).string(), read_text((from / name).string(), std::uint64_t{1} << 30));
+      write_text_atomically((to / name).string(),
+                            read_text((from / name).string(), std::uint64_t{1} << 30));
 }
 
 inline std::string_view dtype_name(const std::vector<ParameterRef>& parameters) {
-  for (const auto& p : parameters)
-    if (p.storage->stored_as == DType::BF16) return "bfloat16";
-  for (const auto& p : parameters)
-    if (p.storage->stored_as == DType::F16) return "float16";
-  return "float32";
+  const auto any = [&](Format format) {
+    return std::any_of(parameters.begin(), parameters.end(), [&](const ParameterRef& p) {
+      return p.is_matrix && p.storage->format == format;
+    });
+  };
+  return any(Format::bf16) ? "bfloat16" : any(Format::f16) ? "float16" : "float32";
 }
 
 // transformers' quantization_config for MXFP4 experts; 8-bit blocks are this library's own.
@@ -36,8 +40,8 @@ inline void write_quantization(JsonWriter& out, const std::vector<ParameterRef>&
   out.begin_object().field("quant_method", q8 ? "gov-mxfp4-q8" : "mxfp4");
   if (!q8) {
     out.key("modules_to_not_convert").begin_array();
-    for (const char* module : {"model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens",
-                               "lm_head"})
+    for (const char* module :
+         {"model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"})
       out.value(module);
     out.end_array();
   }
@@ -50,8 +54,11 @@ int convert_command(const ConvertArguments& arguments) {
   const fs::path from = arguments.model, to = arguments.output;
   std::error_code same;
   if (fs::equivalent(from, to, same))
-    throw Error({.code = Errc::bad_argument, .file = to.string(), .field = "--output",
-                 .expected = "another folder than --model", .found = "the same"});
+    throw Error({.code = Errc::bad_argument,
+                 .file = to.string(),
+                 .field = "--output",
+                 .expected = "another folder than --model",
+                 .found = "the same"});
   const bool quantize = !arguments.storage.empty();
   auto files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(from.string()));
   ModelData<Cfg> data;
@@ -64,15 +71,22 @@ int convert_command(const ConvertArguments& arguments) {
   const Layout layout = arguments.layout.empty() ? weights.layout : parse_layout(arguments.layout);
   const Saver saver(parameters, layout, GovModel<Cfg>::multimodal);
   const ModelDescription description = describe(from);
-  std::string config = layout == weights.layout ||
-                               (layout <= Layout::hf_old && weights.layout <= Layout::hf_old)
-                           ? read_text((from / "config.json").string(), std::uint64_t{1} << 26)
-                           : config_json(description, layout, dtype_name(parameters));
+  std::string config =
+      layout == weights.layout || (layout <= Layout::hf_old && weights.layout <= Layout::hf_old)
+          ? read_text((from / "config.json").string(), std::uint64_t{1} << 26)
+          : config_json(description, layout, dtype_name(parameters));
   bool blocked = false;
   for (const auto& p : parameters) blocked = blocked || is_blocked(p.storage->format);
-  if (quantize && blocked)
-    config = with_key(parse_json(config, (from / "config.json").string()), "quantization_config",
-                      [&](JsonWriter& out) { write_quantization(out, parameters); });
+  const Json told = parse_json(config, (to / "config.json").string());
+  if (layout != Layout::openai && (quantize || blocked != told.has_value("quantization_config"))) {
+    std::function<void(JsonWriter&)> write_blocks;
+    if (blocked) write_blocks = [&](JsonWriter& out) { write_quantization(out, parameters); };
+    config = with_key(told, "quantization_config", write_blocks);
+    if (quantize)
+      config = with_key(parse_json(config, told.file()),
+                        layout == Layout::internvl ? "torch_dtype" : "dtype",
+                        [&](JsonWriter& out) { out.value(dtype_name(parameters)); });
+  }
   fs::create_directories(to);
   CheckpointWriteOptions options;
   options.overwrite = arguments.overwrite;
@@ -84,8 +98,8 @@ int convert_command(const ConvertArguments& arguments) {
   copy_companions(from, to);
   for (const auto& [name, error] : loader.conversion_errors())
     if (error.nmse() > 0) std::cout << name << ": nmse " << error.nmse() << "\n";
-  std::cout << "wrote " << written.size() << " weight file" << (written.size() == 1 ? "" : "s") << " in layout "
-            << to_string(layout) << "\n";
+  std::cout << "wrote " << written.size() << " weight file" << (written.size() == 1 ? "" : "s")
+            << " in layout " << to_string(layout) << "\n";
   return 0;
 }
 

@@ -39,16 +39,20 @@ class Recorder {
     const auto list = [&](const auto& tensors, DType dtype) {
       for (const auto& [name, tensor] : tensors) {
         const auto extra = extra_shapes_.find(name);
-        const auto rows = static_cast<index_t>(tensor.data.size()) / std::max<index_t>(1, tensor.width);
-        specs.push_back({name, dtype, extra != extra_shapes_.end() ? extra->second
-                                                                   : std::vector<index_t>{rows, tensor.width}});
+        const auto rows =
+            static_cast<index_t>(tensor.data.size()) / std::max<index_t>(1, tensor.width);
+        specs.push_back({name, dtype,
+                         extra != extra_shapes_.end() ? extra->second
+                                                      : std::vector<index_t>{rows, tensor.width}});
       }
     };
     list(floats_, DType::F32);
     list(integers_, DType::I64);
     write_safetensors(path, specs, [this](const TensorSpec& spec, const ByteSink& sink) {
-      if (spec.dtype == DType::F32) sink(std::as_bytes(std::span(floats_.at(spec.name).data)));
-      else sink(std::as_bytes(std::span(integers_.at(spec.name).data)));
+      if (spec.dtype == DType::F32)
+        sink(std::as_bytes(std::span(floats_.at(spec.name).data)));
+      else
+        sink(std::as_bytes(std::span(integers_.at(spec.name).data)));
     });
   }
 
@@ -68,9 +72,12 @@ inline std::vector<float> read_pixel_values(const std::string& path, std::vector
   const auto file = SafeTensors::open(path);
   const TensorEntry& entry = file.at("pixel_values");
   if (entry.dtype != DType::F32 || entry.shape.size() != 4)
-    throw Error({.code = Errc::checkpoint_mismatch, .file = path, .field = "pixel_values",
+    throw Error({.code = Errc::checkpoint_mismatch,
+                 .file = path,
+                 .field = "pixel_values",
                  .expected = "F32 [tiles, channels, height, width]",
-                 .found = std::string(to_string(entry.dtype)) + " of rank " + std::to_string(entry.shape.size())});
+                 .found = std::string(to_string(entry.dtype)) + " of rank " +
+                          std::to_string(entry.shape.size())});
   shape = entry.shape;
   std::vector<float> data(static_cast<std::size_t>(entry.element_count()));
   file.read(entry, std::as_writable_bytes(std::span(data)));
@@ -79,7 +86,8 @@ inline std::vector<float> read_pixel_values(const std::string& path, std::vector
 
 template <class Cfg>
 int dump_command(const DumpArguments& arguments) {
-  const auto model = GovModel<Cfg>::from_pretrained(arguments.model, arguments.model_options(progress_bar()));
+  const auto model =
+      GovModel<Cfg>::from_pretrained(arguments.model, arguments.model_options(progress_bar()));
   Recorder recorder;
   std::vector<int> ids = arguments.token_ids;
   std::vector<float> pixels;
@@ -91,12 +99,14 @@ int dump_command(const DumpArguments& arguments) {
         chat.processor().process(std::span(&turn, 1), attachments_of(arguments), arguments.system);
     ids = processed.prompt.ids;
     pixels = processed.pixels.data;
-    shape = {processed.pixels.count, processed.pixels.channels, processed.pixels.height, processed.pixels.width};
+    shape = {processed.pixels.count, processed.pixels.channels, processed.pixels.height,
+             processed.pixels.width};
   } else if (!arguments.pixel_values.empty()) {
     pixels = read_pixel_values(arguments.pixel_values, shape);
   }
   Inputs inputs{.input_ids = ids};
-  if (!pixels.empty()) inputs.pixel_values = {pixels.data(), shape[0], shape[1], shape[2], shape[3]};
+  if (!pixels.empty())
+    inputs.pixel_values = {pixels.data(), shape[0], shape[1], shape[2], shape[3]};
   auto session = model.session({.context = arguments.context, .chunk = arguments.chunk});
   session.forward(inputs, {}, recorder);
   recorder.add("input_ids", ids);

@@ -31,7 +31,8 @@ inline std::int64_t peak_rss_bytes() {
   return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
-inline GenerateOptions generate_options_of(const GenerateArguments& arguments, GenerateOptions options) {
+inline GenerateOptions generate_options_of(const GenerateArguments& arguments,
+                                           GenerateOptions options) {
   SamplingOptions& s = options.sampling;
   const auto take = [&](const auto& given, auto& value) {
     if (given) value = *given, s.do_sample = true;
@@ -57,7 +58,10 @@ inline void write_logprobs(JsonWriter& out, const Generated& result) {
     out.begin_object().field("token", entry.chosen.token).field("logprob", entry.chosen.logprob);
     out.key("top").begin_array();
     for (const auto& candidate : entry.likeliest)
-      out.begin_object().field("token", candidate.token).field("logprob", candidate.logprob).end_object();
+      out.begin_object()
+          .field("token", candidate.token)
+          .field("logprob", candidate.logprob)
+          .end_object();
     out.end_array().end_object();
   }
   out.end_array();
@@ -67,18 +71,26 @@ template <class Cfg>
 int generate_command(const GenerateArguments& arguments) {
   using clock = std::chrono::steady_clock;
   const auto start = clock::now();
+  stop_on_interrupt();
   const auto model = GovModel<Cfg>::from_pretrained(
       arguments.model, arguments.model_options(progress_bar(), interrupt().get_token()));
   auto chat = model.chat(chat_options_of(arguments));
   const double load_s = generate_detail::seconds_since(start);
   GenerateOptions options = generate_options_of(arguments, chat.defaults());
-  if (!arguments.json) options.on_token = [](std::string_view text) { std::cout << text << std::flush; };
+  if (!arguments.json)
+    options.on_token = [](std::string_view text) { std::cout << text << std::flush; };
   const Generated result = chat.ask(turn_of(arguments), attachments_of(arguments), options);
+  const auto status = [&] {
+    if (result.finish_reason != FinishReason::cancelled) return 0;
+    std::cerr << "gov: error: interrupted after " << result.tokens.size() << " tokens [cancelled]\n";
+    return 1;
+  };
   if (!arguments.json) {
     std::cout << "\n";
     if (result.finish_reason == FinishReason::context)
-      std::cerr << "gov: the context of " << chat.session().context() << " positions is full; see --context\n";
-    return result.finish_reason == FinishReason::cancelled ? 1 : 0;
+      std::cerr << "gov: the context of " << chat.session().context()
+                << " positions is full; see --context\n";
+    return status();
   }
   const auto rate = [](index_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
@@ -90,13 +102,17 @@ int generate_command(const GenerateArguments& arguments) {
   out.field("prompt_tokens", result.prompt_tokens).field("image_tokens", result.image_tokens);
   if (arguments.logprobs >= 0) write_logprobs(out, result);
   out.key("timings").begin_object();
-  out.field("load_s", load_s).field("preprocess_s", chat.preprocess_s()).field("vision_s", result.vision_s);
+  out.field("load_s", load_s)
+      .field("preprocess_s", chat.preprocess_s())
+      .field("vision_s", result.vision_s);
   out.field("prefill_s", result.prefill_s).field("decode_s", result.decode_s);
   out.field("prefill_tokens_per_s", rate(result.prompt_tokens, result.prefill_s));
   out.field("decode_tokens_per_s", rate(generated - 1, result.decode_s)).end_object();
-  out.field("peak_rss_bytes", peak_rss_bytes()).field("backend", model.backend()).field("threads", model.threads());
+  out.field("peak_rss_bytes", peak_rss_bytes())
+      .field("backend", model.backend())
+      .field("threads", model.threads());
   std::cout << out.end_object().str() << "\n";
-  return result.finish_reason == FinishReason::cancelled ? 1 : 0;
+  return status();
 }
 
 }  // namespace gov::tool

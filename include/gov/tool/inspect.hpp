@@ -1,5 +1,5 @@
-// gov inspect: what a checkpoint folder or one safetensors file holds, whether a compiled type fits,
-// how much memory it will take, and everything that is wrong with it.
+// gov inspect: what a checkpoint folder or one safetensors file holds, whether a compiled type
+// fits, how much memory it will take, and everything that is wrong with it.
 #pragma once
 
 #include <cstdio>
@@ -17,7 +17,8 @@ struct Inspection {
   std::string path, kind, layout, fits;
   std::uint64_t tensors = 0, parameters = 0, bytes = 0;
   std::map<std::string, std::uint64_t> bytes_by_dtype;
-  index_t weight_bytes = 0, cache_bytes = 0;  // in memory; the caches of one session of 8,192 positions
+  index_t weight_bytes = 0,
+          cache_bytes = 0;  // in memory; the caches of one session of 8,192 positions
   std::vector<ConfigEntry> config;
   std::vector<std::string> problems;
 };
@@ -32,7 +33,8 @@ inline void inspect_tensors(const CheckpointFiles& files, Inspection& report) {
 }
 
 template <class Cfg>
-void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const std::string& folder, Inspection& report) {
+void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const std::string& folder,
+                   Inspection& report) {
   report.fits = std::string(Cfg::name);
   report.parameters = static_cast<std::uint64_t>(parameter_count<Architecture<Cfg>>);
   ModelData<Cfg> data;
@@ -45,7 +47,8 @@ void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const st
   for (index_t layer = 0; layer < c.num_hidden_layers; ++layer) {
     const index_t window = c.window(layer);
     const index_t positions = window ? std::min(context, window - 1 + chunk) : context;
-    report.cache_bytes += 2 * positions * c.num_key_value_heads * c.head_dim * static_cast<index_t>(sizeof(float));
+    report.cache_bytes +=
+        2 * positions * c.num_key_value_heads * c.head_dim * static_cast<index_t>(sizeof(float));
   }
 }
 
@@ -56,7 +59,8 @@ inline void print(const Inspection& report) {
     return std::string(text);
   };
   std::cout << report.path << ": " << report.kind << "\n";
-  std::cout << "  tensors     " << report.tensors << ", " << mega(static_cast<double>(report.bytes)) << " (";
+  std::cout << "  tensors     " << report.tensors << ", " << mega(static_cast<double>(report.bytes))
+            << " (";
   bool first = true;
   for (const auto& [dtype, bytes] : report.bytes_by_dtype) {
     std::cout << (first ? "" : ", ") << dtype << " " << mega(static_cast<double>(bytes));
@@ -67,21 +71,31 @@ inline void print(const Inspection& report) {
   if (!report.fits.empty()) {
     std::cout << "  fits        " << report.fits << "\n";
     std::cout << "  memory      " << mega(static_cast<double>(report.weight_bytes)) << " weights, "
-              << mega(static_cast<double>(report.cache_bytes)) << " caches of one session (up to 8,192 positions)\n";
+              << mega(static_cast<double>(report.cache_bytes))
+              << " caches of one session (up to 8,192 positions)\n";
   }
-  for (const auto& entry : report.config) std::cout << "  " << entry.key << " = " << entry.value << "\n";
+  for (const auto& entry : report.config)
+    std::cout << "  " << entry.key << " = " << entry.value << "\n";
   for (const auto& problem : report.problems) std::cout << "  problem: " << problem << "\n";
 }
 
 inline void print_json(const Inspection& report) {
   JsonWriter out;
-  out.begin_object().field("path", report.path).field("kind", report.kind).field("layout", report.layout);
-  out.field("fits", report.fits).field("tensors", report.tensors).field("parameters", report.parameters);
+  out.begin_object()
+      .field("path", report.path)
+      .field("kind", report.kind)
+      .field("layout", report.layout);
+  out.field("fits", report.fits)
+      .field("tensors", report.tensors)
+      .field("parameters", report.parameters);
   out.field("bytes", report.bytes).key("bytes_by_dtype").begin_object();
   for (const auto& [dtype, bytes] : report.bytes_by_dtype) out.field(dtype, bytes);
-  out.end_object().field("weight_bytes", report.weight_bytes).field("cache_bytes", report.cache_bytes);
+  out.end_object()
+      .field("weight_bytes", report.weight_bytes)
+      .field("cache_bytes", report.cache_bytes);
   out.key("config").begin_object();
-  for (const auto& entry : report.config) out.key(entry.key).value(parse_json(entry.value, "config"));
+  for (const auto& entry : report.config)
+    out.key(entry.key).value(parse_json(entry.value, "config"));
   out.end_object().field("problems", report.problems);
   std::cout << out.end_object().str() << "\n";
 }
@@ -101,16 +115,19 @@ int inspect_command(const InspectArguments& arguments) {
   const bool folder = fs::is_directory(arguments.path);
   report.kind = folder ? "checkpoint folder" : "safetensors file";
   std::shared_ptr<const CheckpointFiles> files;
-  attempt([&] { files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(arguments.path)); });
+  attempt(
+      [&] { files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(arguments.path)); });
   if (files) inspect_tensors(*files, report);
   if (folder) {
     attempt([&] {
       const ModelDescription description = describe(arguments.path);
-      report.config = config_entries(description.language, description.composition ? "text_config." : "");
+      report.config =
+          config_entries(description.language, description.composition ? "text_config." : "");
       if (description.composition) {
         for (auto& entry : config_entries(description.composition->vision, "vision_config."))
           report.config.push_back(entry);
-        for (auto& entry : config_entries(description.composition->internvl)) report.config.push_back(entry);
+        for (auto& entry : config_entries(description.composition->internvl))
+          report.config.push_back(entry);
       }
     });
     if (files && report.problems.empty())
@@ -122,7 +139,12 @@ int inspect_command(const InspectArguments& arguments) {
       });
   }
   arguments.json ? print_json(report) : print(report);
-  return report.problems.empty() ? 0 : 1;
+  if (const auto count = report.problems.size(); count > 0) {
+    std::cerr << "gov: error: " << arguments.path << ": expected no problem, found " << count << " problem"
+              << (count == 1 ? "" : "s") << ", listed above\n";
+    return 1;
+  }
+  return 0;
 }
 
 }  // namespace gov::tool

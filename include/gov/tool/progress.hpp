@@ -18,8 +18,8 @@ inline Progress progress_bar() {
     if (percent == shown) return;
     shown = percent;
     const std::string bar(static_cast<std::size_t>(percent / 4), '#');
-    std::fprintf(stderr, "\r%-10.*s [%-25s] %3d %%%s", static_cast<int>(step.size()), step.data(), bar.c_str(),
-                 percent, percent >= 100 ? "\r\x1b[K" : "");
+    std::fprintf(stderr, "\r%-10.*s [%-25s] %3d %%%s", static_cast<int>(step.size()), step.data(),
+                 bar.c_str(), percent, percent >= 100 ? "\r\x1b[K" : "");
   };
 }
 

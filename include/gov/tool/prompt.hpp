@@ -10,7 +10,8 @@ inline Attachments attachments_of(const PromptArguments& arguments) {
   for (const auto& path : arguments.images) attachments.images.push_back(image(path));
   for (const auto& folder : arguments.videos) {
     FrameSampling sampling;
-    sampling.num_frames = std::min<index_t>(arguments.video_frames, std::ssize(frame_files(folder)));
+    sampling.num_frames =
+        std::min<index_t>(arguments.video_frames, std::ssize(frame_files(folder)));
     attachments.videos.push_back(video(folder, sampling));
   }
   return attachments;
@@ -36,9 +37,11 @@ inline Message turn_of(const PromptArguments& arguments) {
     rest.remove_prefix(at + image_mark.size());  // both marks are equally long
   }
   if (images == 0)
-    for (std::size_t i = 0; i < arguments.images.size(); ++i) turn.content.push_back(Content::image());
+    for (std::size_t i = 0; i < arguments.images.size(); ++i)
+      turn.content.push_back(Content::image());
   if (videos == 0)
-    for (std::size_t i = 0; i < arguments.videos.size(); ++i) turn.content.push_back(Content::video());
+    for (std::size_t i = 0; i < arguments.videos.size(); ++i)
+      turn.content.push_back(Content::video());
   turn.content.insert(turn.content.end(), parts.begin(), parts.end());
   return turn;
 }

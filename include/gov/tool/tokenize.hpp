@@ -24,8 +24,12 @@ inline std::vector<int> parse_ids(std::string_view text) {
     int id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
     if (error != std::errc())
-      throw Error({.code = Errc::bad_argument, .file = {}, .field = "ids", .expected = "whole numbers, apart by commas or spaces",
-                   .found = std::string(at, static_cast<std::size_t>(std::min<std::ptrdiff_t>(end - at, 20)))});
+      throw Error({.code = Errc::bad_argument,
+                   .file = {},
+                   .field = "ids",
+                   .expected = "whole numbers, apart by commas or spaces",
+                   .found = std::string(
+                       at, static_cast<std::size_t>(std::min<std::ptrdiff_t>(end - at, 20)))});
     ids.push_back(id);
     at = next;
   }
@@ -37,17 +41,25 @@ inline int tokenize_command(const TokenizeArguments& arguments) {
   const std::string text =
       arguments.has_text ? arguments.text : read_text(arguments.file, std::uint64_t{64} << 20);
   if (arguments.decode) {
-    const std::string decoded =
-        tokenizer.decode(parse_ids(text), {.skip_special_tokens = arguments.no_special, .strict = true});
-    if (arguments.json) std::cout << JsonWriter(-1).begin_object().field("text", decoded).end_object().str() << "\n";
-    else std::cout << decoded << "\n";
+    const std::string decoded = tokenizer.decode(
+        parse_ids(text), {.skip_special_tokens = arguments.no_special, .strict = true});
+    if (arguments.json)
+      std::cout << JsonWriter(-1).begin_object().field("text", decoded).end_object().str() << "\n";
+    else
+      std::cout << decoded << "\n";
     return 0;
   }
   const auto ids = tokenizer.encode(text, arguments.no_special ? plain_text : EncodeOptions{});
   if (arguments.json) {
     std::vector<std::string> pieces;
     for (const int id : ids) pieces.push_back(tokenizer.decode(std::span(&id, 1)));
-    std::cout << JsonWriter(-1).begin_object().field("ids", ids).field("pieces", pieces).end_object().str() << "\n";
+    std::cout << JsonWriter(-1)
+                     .begin_object()
+                     .field("ids", ids)
+                     .field("pieces", pieces)
+                     .end_object()
+                     .str()
+              << "\n";
     return 0;
   }
   for (const int id : ids) {

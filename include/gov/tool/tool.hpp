@@ -1,6 +1,6 @@
-// The command-line tool over a list of compiled model types: gov::tool::main<Models...>(argc, argv).
-// gov_add_tool() makes a program of it. Exit status: 0; 2 for wrong usage; 1 with one line on standard
-// error, "gov: error: ...".
+// The command-line tool over a list of compiled model types: gov::tool::main<Models...>(argc,
+// argv). gov_add_tool() makes a program of it. Exit status: 0; 2 for wrong usage; 1 with one line
+// on standard error, "gov: error: ...".
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,22 +16,38 @@ namespace gov::tool {
 inline void add_run_options(CLI::App& command, RunArguments& a) {
   command.add_option("--model", a.model, "checkpoint folder")->required()->option_text("DIR");
   command.add_option("--threads", a.threads, "threads (default: all)")->option_text("N");
-  command.add_option("--backend", a.backend, "scalar, avx2, avx512 or eigen (default: the best)")->option_text("NAME");
-  command.add_option("--storage", a.storage, "as-stored, f32, bf16, f16, mxfp4 or mxfp4-q8: convert while loading")
+  command.add_option("--backend", a.backend, "scalar, avx2, avx512 or eigen (default: the best)")
+      ->option_text("NAME");
+  command
+      .add_option("--storage", a.storage,
+                  "as-stored, f32, bf16, f16, mxfp4 or mxfp4-q8: convert while loading")
       ->option_text("NAME");
   command.add_flag("--map", a.map, "view the weights in the files instead of copying them");
-  command.add_option("--context", a.context, "positions of the session (default: at most 8192)")->option_text("N");
+  command.add_option("--context", a.context, "positions of the session (default: at most 8192)")
+      ->option_text("N");
   command.add_option("--chunk", a.chunk, "prompt tokens computed at a time")->option_text("N");
-  command.add_option("--image-token-id", a.image_token_id, "for a checkpoint that does not say it")->option_text("ID");
+  command.add_option("--image-token-id", a.image_token_id, "for a checkpoint that does not say it")
+      ->option_text("ID");
 }
 
 inline void add_prompt_options(CLI::App& command, PromptArguments& a) {
-  command.add_option("--image", a.images, "PNG or JPEG file; may be given again")->option_text("F")->allow_extra_args(false);
-  command.add_option("--video", a.videos, "folder of frames; may be given again")->option_text("F")->allow_extra_args(false);
-  command.add_option("--video-frames", a.video_frames, "frames taken from each video")->option_text("N")->check(CLI::PositiveNumber);
-  command.add_option("--prompt", a.prompt, "the question; <image> and <video> in it say where they go")->option_text("P");
-  command.add_option("--system", a.system, "system text instead of the template's own")->option_text("S");
-  command.add_option("--chat-format", a.chat_format, "harmony, internvl or internvl-gpt-oss (default: told by the tokenizer)")
+  command.add_option("--image", a.images, "PNG or JPEG file; may be given again")
+      ->option_text("F")
+      ->allow_extra_args(false);
+  command.add_option("--video", a.videos, "folder of frames; may be given again")
+      ->option_text("F")
+      ->allow_extra_args(false);
+  command.add_option("--video-frames", a.video_frames, "frames taken from each video")
+      ->option_text("N")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--prompt", a.prompt, "the question; <image> and <video> in it say where they go")
+      ->option_text("P");
+  command.add_option("--system", a.system, "system text instead of the template's own")
+      ->option_text("S");
+  command
+      .add_option("--chat-format", a.chat_format,
+                  "harmony, internvl or internvl-gpt-oss (default: told by the tokenizer)")
       ->option_text("NAME");
 }
 
@@ -44,51 +60,92 @@ int run(int argc, char** argv) {
   add_run_options(generate_app, generate);
   add_prompt_options(generate_app, generate);
   generate_app.get_option("--prompt")->required();
-  generate_app.add_option("--max-new-tokens", generate.max_new_tokens, "limit of the answer")->option_text("N");
+  generate_app.add_option("--max-new-tokens", generate.max_new_tokens, "limit of the answer")
+      ->option_text("N");
   auto* greedy = generate_app.add_flag("--greedy", generate.greedy, "always the likeliest token");
-  generate_app.add_option("--temperature", generate.temperature, "sample at this temperature")->option_text("T")->excludes(greedy);
-  generate_app.add_option("--top-k", generate.top_k, "sample among the K likeliest")->option_text("K")->excludes(greedy);
-  generate_app.add_option("--top-p", generate.top_p, "sample among the likeliest of this mass")->option_text("P")->excludes(greedy);
-  generate_app.add_option("--min-p", generate.min_p, "drop tokens below this share of the best")->option_text("M")->excludes(greedy);
-  generate_app.add_option("--repetition-penalty", generate.repetition_penalty, "divide the logits of tokens seen")->option_text("R");
+  generate_app.add_option("--temperature", generate.temperature, "sample at this temperature")
+      ->option_text("T")
+      ->excludes(greedy);
+  generate_app.add_option("--top-k", generate.top_k, "sample among the K likeliest")
+      ->option_text("K")
+      ->excludes(greedy);
+  generate_app.add_option("--top-p", generate.top_p, "sample among the likeliest of this mass")
+      ->option_text("P")
+      ->excludes(greedy);
+  generate_app.add_option("--min-p", generate.min_p, "drop tokens below this share of the best")
+      ->option_text("M")
+      ->excludes(greedy);
+  generate_app
+      .add_option("--repetition-penalty", generate.repetition_penalty,
+                  "divide the logits of tokens seen")
+      ->option_text("R");
   generate_app.add_option("--seed", generate.seed, "of the random numbers")->option_text("S");
-  generate_app.add_option("--stop", generate.stop, "stop before this text; may be given again")->option_text("T")->allow_extra_args(false);
-  generate_app.add_option("--logprobs", generate.logprobs, "with --json: log-probabilities, and of the N likeliest")->option_text("N");
+  generate_app.add_option("--stop", generate.stop, "stop before this text; may be given again")
+      ->option_text("T")
+      ->allow_extra_args(false);
+  generate_app
+      .add_option("--logprobs", generate.logprobs,
+                  "with --json: log-probabilities, and of the N likeliest")
+      ->option_text("N");
   generate_app.add_flag("--json", generate.json, "one JSON object instead of the stream");
 
   DumpArguments dump;
   auto& dump_app = *app.add_subcommand("dump", "write every intermediate of a forward pass");
   add_run_options(dump_app, dump);
   add_prompt_options(dump_app, dump);
-  dump_app.add_option("--token-ids", dump.token_ids, "1,2,3: instead of a prompt")->delimiter(',')->option_text("IDS");
-  dump_app.add_option("--pixel-values", dump.pixel_values, "safetensors file with pixel_values, for --token-ids")->option_text("F");
-  dump_app.add_option("--output", dump.output, "safetensors file to write")->required()->option_text("F");
+  dump_app.add_option("--token-ids", dump.token_ids, "1,2,3: instead of a prompt")
+      ->delimiter(',')
+      ->option_text("IDS");
+  dump_app
+      .add_option("--pixel-values", dump.pixel_values,
+                  "safetensors file with pixel_values, for --token-ids")
+      ->option_text("F");
+  dump_app.add_option("--output", dump.output, "safetensors file to write")
+      ->required()
+      ->option_text("F");
 
   InspectArguments inspect;
   auto& inspect_app = *app.add_subcommand("inspect", "what is in a checkpoint, and does it fit");
-  inspect_app.add_option("path", inspect.path, "folder or safetensors file")->required()->option_text("DIR|F");
+  inspect_app.add_option("path", inspect.path, "folder or safetensors file")
+      ->required()
+      ->option_text("DIR|F");
   inspect_app.add_flag("--json", inspect.json, "one JSON object");
 
   ConvertArguments quantize, convert;
-  auto& quantize_app = *app.add_subcommand("quantize", "write a checkpoint with its weights in other formats");
+  auto& quantize_app =
+      *app.add_subcommand("quantize", "write a checkpoint with its weights in other formats");
   auto& convert_app = *app.add_subcommand("convert", "write a checkpoint in another layout");
-  for (auto [command, a] : {std::pair{&quantize_app, &quantize}, std::pair{&convert_app, &convert}}) {
+  for (auto [command, a] :
+       {std::pair{&quantize_app, &quantize}, std::pair{&convert_app, &convert}}) {
     command->add_option("--model", a->model, "checkpoint folder")->required()->option_text("DIR");
     command->add_option("--output", a->output, "folder to write")->required()->option_text("DIR");
     command->add_option("--threads", a->threads, "threads (default: all)")->option_text("N");
-    command->add_option("--max-shard-gb", a->max_shard_gb, "largest weight file")->option_text("G")->check(CLI::PositiveNumber);
+    command->add_option("--max-shard-gb", a->max_shard_gb, "largest weight file")
+        ->option_text("G")
+        ->check(CLI::PositiveNumber);
     command->add_flag("--overwrite", a->overwrite, "replace a checkpoint that is there");
   }
-  quantize_app.add_option("--storage", quantize.storage, "mxfp4, mxfp4-q8, bf16, f16 or f32")->required()->option_text("NAME");
-  convert_app.add_option("--layout", convert.layout, "hf, hf-old, internvl or openai")->required()->option_text("NAME");
+  quantize_app.add_option("--storage", quantize.storage, "mxfp4, mxfp4-q8, bf16, f16 or f32")
+      ->required()
+      ->option_text("NAME");
+  convert_app.add_option("--layout", convert.layout, "hf, hf-old, internvl or openai")
+      ->required()
+      ->option_text("NAME");
 
   TokenizeArguments tokenize;
-  auto& tokenize_app = *app.add_subcommand("tokenize", "ids and pieces of a text, or the text of ids");
-  tokenize_app.add_option("--model", tokenize.model, "folder with tokenizer.json, or the file")->required()->option_text("DIR");
-  auto* text = tokenize_app.add_option("--text", tokenize.text, "the text (or the ids)")->option_text("T");
-  auto* file = tokenize_app.add_option("--file", tokenize.file, "a file with it")->option_text("F")->excludes(text);
+  auto& tokenize_app =
+      *app.add_subcommand("tokenize", "ids and pieces of a text, or the text of ids");
+  tokenize_app.add_option("--model", tokenize.model, "folder with tokenizer.json, or the file")
+      ->required()
+      ->option_text("DIR");
+  auto* text =
+      tokenize_app.add_option("--text", tokenize.text, "the text (or the ids)")->option_text("T");
+  auto* file = tokenize_app.add_option("--file", tokenize.file, "a file with it")
+                   ->option_text("F")
+                   ->excludes(text);
   tokenize_app.add_flag("--decode", tokenize.decode, "from ids to text");
-  tokenize_app.add_flag("--no-special", tokenize.no_special, "control tokens are plain text; decoding leaves them out");
+  tokenize_app.add_flag("--no-special", tokenize.no_special,
+                        "control tokens are plain text; decoding leaves them out");
   tokenize_app.add_flag("--json", tokenize.json, "one JSON object");
 
   try {
@@ -100,19 +157,23 @@ int run(int argc, char** argv) {
     const int status = app.exit(error);
     return status == 0 ? 0 : 2;
   }
-  stop_on_interrupt();
   const auto with_model = [](const std::string& folder, auto&& command) {
     return auto_model<Models...>::visit(folder, command);
   };
   if (generate_app.parsed())
-    return with_model(generate.model, [&]<class C>(std::type_identity<C>) { return generate_command<C>(generate); });
+    return with_model(generate.model, [&]<class C>(std::type_identity<C>) {
+      return generate_command<C>(generate);
+    });
   if (dump_app.parsed())
-    return with_model(dump.model, [&]<class C>(std::type_identity<C>) { return dump_command<C>(dump); });
+    return with_model(dump.model,
+                      [&]<class C>(std::type_identity<C>) { return dump_command<C>(dump); });
   if (inspect_app.parsed()) return inspect_command<Models...>(inspect);
   if (quantize_app.parsed())
-    return with_model(quantize.model, [&]<class C>(std::type_identity<C>) { return convert_command<C>(quantize); });
+    return with_model(quantize.model,
+                      [&]<class C>(std::type_identity<C>) { return convert_command<C>(quantize); });
   if (convert_app.parsed())
-    return with_model(convert.model, [&]<class C>(std::type_identity<C>) { return convert_command<C>(convert); });
+    return with_model(convert.model,
+                      [&]<class C>(std::type_identity<C>) { return convert_command<C>(convert); });
   tokenize.has_text = static_cast<bool>(*text);
   return tokenize_command(tokenize);
 }
@@ -123,7 +184,8 @@ int main(int argc, char** argv) {
     return run<Models...>(argc, argv);
   } catch (const Error& error) {
     std::string line = error.what();  // a list of problems goes on one line
-    for (std::size_t at; (at = line.find("\n  ")) != line.npos;) line.replace(at, 3, at > 0 && line[at - 1] == ':' ? " " : "; ");
+    for (std::size_t at; (at = line.find("\n  ")) != line.npos;)
+      line.replace(at, 3, at > 0 && line[at - 1] == ':' ? " " : "; ");
     std::replace(line.begin(), line.end(), '\n', ' ');
     std::cerr << "gov: error: " << line << "\n";
   } catch (const std::bad_alloc&) {

@@ -9,6 +9,7 @@
 #include "gov/core/config.hpp"
 #include "gov/kernel/activation_names.hpp"
 #include "gov/nn/attention.hpp"
+#include "gov/nn/linear.hpp"
 #include "gov/nn/norm.hpp"
 #include "gov/vision/position_resize.hpp"
 
@@ -78,7 +79,8 @@ struct InternVit {
                 "gov: Vision::config does not hold together: hidden_size must be a multiple of "
                 "num_attention_heads, image_size of patch_size");
   static constexpr index_t hidden_size = config.hidden_size;
-  static constexpr index_t patch = config.num_channels * config.patch_size.height * config.patch_size.width;
+  static constexpr index_t patch =
+      config.num_channels * config.patch_size.height * config.patch_size.width;
   static constexpr index_t positions = 1 + config.grid_height() * config.grid_width();
   static constexpr AttentionShape shape{config.num_attention_heads, config.num_attention_heads,
                                         hidden_size / config.num_attention_heads};
@@ -259,16 +261,23 @@ struct InternVit300m : InternVitModules {
 // The tower of InternVL3 38B and 78B.
 struct InternVit6b : InternVitModules {
   static constexpr std::string_view name = "InternVit6b";
-  static constexpr InternVitConfig config{
-      .hidden_size = 3200, .intermediate_size = 12800, .num_hidden_layers = 45,
-      .num_attention_heads = 25, .norm_type = NormType::rms_norm, .use_qk_norm = true};
+  static constexpr InternVitConfig config{.hidden_size = 3200,
+                                          .intermediate_size = 12800,
+                                          .num_hidden_layers = 45,
+                                          .num_attention_heads = 25,
+                                          .norm_type = NormType::rms_norm,
+                                          .use_qk_norm = true};
 };
 
 struct TinyInternVit : InternVitModules {
   static constexpr std::string_view name = "TinyInternVit";
-  static constexpr InternVitConfig config{
-      .hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = 2, .num_attention_heads = 2,
-      .image_size = {32, 32}, .patch_size = {8, 8}, .attention_bias = true};
+  static constexpr InternVitConfig config{.hidden_size = 64,
+                                          .intermediate_size = 128,
+                                          .num_hidden_layers = 2,
+                                          .num_attention_heads = 2,
+                                          .image_size = {32, 32},
+                                          .patch_size = {8, 8},
+                                          .attention_bias = true};
 };
 
 }  // namespace gov

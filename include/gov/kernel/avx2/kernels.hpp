@@ -7,11 +7,7 @@
 #define GOV_SIMD GOV_INLINE GOV_TARGET_AVX2
 #define GOV_SIMD_TARGET GOV_TARGET_AVX2
 namespace gov::kernel::on_avx2 {
-#include "gov/kernel/simd/math.inc"
-#include "gov/kernel/simd/matmul.inc"
-#include "gov/kernel/simd/attention.inc"
-#include "gov/kernel/simd/elementwise.inc"
-#include "gov/kernel/simd/norm.inc"
+#include "gov/kernel/simd/all.inc"
 }  // namespace gov::kernel::on_avx2
 #undef GOV_SIMD
 #undef GOV_SIMD_TARGET
@@ -42,9 +38,7 @@ inline void rope(avx2, float* x, index_t heads, index_t head_dim, const float* c
   on_avx2::rope(x, heads, head_dim, cos, sin);
 }
 inline void softmax(avx2, float* x, index_t n) { on_avx2::softmax(x, n); }
-inline void axpy(avx2, float a, const float* x, float* y, index_t n) {
-  on_avx2::axpy(a, x, y, n);
-}
+inline void axpy(avx2, float a, const float* x, float* y, index_t n) { on_avx2::axpy(a, x, y, n); }
 inline void scale_add(avx2, const float* scale, const float* x, float* y, index_t n) {
   on_avx2::scale_add(scale, x, y, n);
 }

@@ -1,5 +1,5 @@
-// Eight f32 lanes of AVX2 with FMA and F16C: the operations that the kernels of simd/ are written in.
-// avx512/vec.hpp has the same names for sixteen lanes.
+// Eight f32 lanes of AVX2 with FMA and F16C: the operations that the kernels of simd/ are written
+// in. avx512/vec.hpp has the same names for sixteen lanes.
 #pragma once
 
 #include <immintrin.h>
@@ -17,12 +17,12 @@ namespace gov::kernel::on_avx2 {
 using Vec = __m256;
 using Mask = __m256;  // all bits of a lane, or none
 inline constexpr index_t lanes = 8;
-inline constexpr int tile_rows = 3;        // by 4 columns: 12 sums and 4 operands of 16 registers
-inline constexpr int few_rows = 2;         // of x at a time where weights are widened in registers
+inline constexpr int tile_rows = 3;  // by 4 columns: 12 sums and 4 operands of 16 registers
+inline constexpr int few_rows = 2;   // of x at a time where weights are widened in registers
 inline constexpr index_t widen_from_rows = 4;  // from here on they are widened into a panel
-inline constexpr index_t row_block = 66;   // rows whose sums are kept between panels; 33 KB
-inline constexpr int head_tile = 2;        // query heads that share the loads of keys and values
-inline constexpr int output_vectors = 4;   // of a head's output, held while keys go by
+inline constexpr index_t row_block = 66;       // rows whose sums are kept between panels; 17 KB
+inline constexpr int head_tile = 3;       // query heads that share the loads of keys and values
+inline constexpr int output_vectors = 4;  // of a head's output, held while keys go by
 
 GOV_SIMD __m256i first_lanes(index_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
@@ -74,10 +74,10 @@ GOV_SIMD Vec times_power_of_two(Vec x, Vec whole) {
 // 2 * lanes values in pairs: the first of each, and the second.
 GOV_SIMD void split_pairs(const float* p, Vec& even, Vec& odd) {
   const Vec low = load(p), high = load(p + lanes);
-  even = _mm256_castpd_ps(_mm256_permute4x64_pd(
-      _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88)), 0xd8));
-  odd = _mm256_castpd_ps(_mm256_permute4x64_pd(
-      _mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd)), 0xd8));
+  even = _mm256_castpd_ps(
+      _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(low, high, 0x88)), 0xd8));
+  odd = _mm256_castpd_ps(
+      _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps(low, high, 0xdd)), 0xd8));
 }
 
 // Lane sums of four vectors at once, each by the same tree:

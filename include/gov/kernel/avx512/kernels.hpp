@@ -14,11 +14,7 @@
 #define GOV_SIMD GOV_INLINE GOV_TARGET_AVX512
 #define GOV_SIMD_TARGET GOV_TARGET_AVX512
 namespace gov::kernel::on_avx512 {
-#include "gov/kernel/simd/math.inc"
-#include "gov/kernel/simd/matmul.inc"
-#include "gov/kernel/simd/attention.inc"
-#include "gov/kernel/simd/elementwise.inc"
-#include "gov/kernel/simd/norm.inc"
+#include "gov/kernel/simd/all.inc"
 }  // namespace gov::kernel::on_avx512
 #undef GOV_SIMD
 #undef GOV_SIMD_TARGET

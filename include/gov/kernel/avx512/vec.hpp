@@ -1,5 +1,5 @@
-// Sixteen f32 lanes of AVX-512: the operations that the kernels of simd/ are written in. avx2/vec.hpp
-// has the same names for eight lanes.
+// Sixteen f32 lanes of AVX-512: the operations that the kernels of simd/ are written in.
+// avx2/vec.hpp has the same names for eight lanes.
 #pragma once
 
 #include <immintrin.h>
@@ -17,12 +17,12 @@ namespace gov::kernel::on_avx512 {
 using Vec = __m512;
 using Mask = __mmask16;
 inline constexpr index_t lanes = 16;
-inline constexpr int tile_rows = 4;        // by 4 columns: 16 sums and 5 operands of 32 registers
-inline constexpr int few_rows = 4;         // of x at a time where weights are widened in registers
+inline constexpr int tile_rows = 4;  // by 4 columns: 16 sums and 5 operands of 32 registers
+inline constexpr int few_rows = 4;   // of x at a time where weights are widened in registers
 inline constexpr index_t widen_from_rows = 16;  // from here on they are widened into a panel
-inline constexpr index_t row_block = 64;   // rows whose sums are kept between panels; 64 KB
-inline constexpr int head_tile = 4;        // query heads that share the loads of keys and values
-inline constexpr int output_vectors = 4;   // of a head's output, held while keys go by
+inline constexpr index_t row_block = 64;        // rows whose sums are kept between panels; 32 KB
+inline constexpr int head_tile = 4;       // query heads that share the loads of keys and values
+inline constexpr int output_vectors = 4;  // of a head's output, held while keys go by
 
 GOV_SIMD Mask first_lanes(index_t count) { return static_cast<Mask>((1u << count) - 1u); }
 
@@ -75,8 +75,8 @@ GOV_SIMD __m128 sum_lanes(Vec a, Vec b, Vec c, Vec d) {
   const __m512d low = _mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
   const __m512d high = _mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd));
   const Vec quarters = add(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
-  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(quarters),
-                                    _mm512_extractf32x8_ps(quarters, 1));
+  const __m256 half =
+      _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 }
 GOV_SIMD __m128 first_four(Vec x) { return _mm512_castps512_ps128(x); }
@@ -107,7 +107,8 @@ GOV_SIMD void load_q8_block(const std::byte* p, float scale, Vec out[2]) {
     out[i] = mul(factor, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
   }
 }
-// One block of 32: mxfp4. A nibble picks its lane of scale * table; permutexvar looks at 4 bits only.
+// One block of 32: mxfp4. A nibble picks its lane of scale * table; permutexvar looks at 4 bits
+// only.
 GOV_SIMD void load_mxfp4_block(const std::byte* p, float scale, Vec out[2]) {
   const Vec table = mul(set(scale), load(fp4_values.data()));
   const __m128i even = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

@@ -38,8 +38,7 @@ inline void matmul(eigen, const MatmulArgs<float>& args) {
       const Eigen::Map<const Matrix, 0, Stride> w(panel, columns, depth, Stride(panel_depth));
       y.noalias() += x * w.transpose();
     }
-    if (args.bias)
-      y.rowwise() += Eigen::Map<const Eigen::RowVectorXf>(args.bias + n, columns);
+    if (args.bias) y.rowwise() += Eigen::Map<const Eigen::RowVectorXf>(args.bias + n, columns);
   }
 }
 

@@ -15,7 +15,8 @@ struct Chains {
   T part[chain_count]{};
 
   T fold() const {
-    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+    return ((part[0] + part[4]) + (part[2] + part[6])) +
+           ((part[1] + part[5]) + (part[3] + part[7]));
   }
 };
 

@@ -46,10 +46,12 @@ void widen_range(const WeightView& w, index_t row, index_t begin, index_t count,
       for (index_t i = 0; i < count; ++i) out[i] = T(load_as<float>(data + (begin + i) * 4));
       return;
     case Format::bf16:
-      for (index_t i = 0; i < count; ++i) out[i] = T(to_float(load_as<bf16>(data + (begin + i) * 2)));
+      for (index_t i = 0; i < count; ++i)
+        out[i] = T(to_float(load_as<bf16>(data + (begin + i) * 2)));
       return;
     case Format::f16:
-      for (index_t i = 0; i < count; ++i) out[i] = T(to_float(load_as<f16>(data + (begin + i) * 2)));
+      for (index_t i = 0; i < count; ++i)
+        out[i] = T(to_float(load_as<f16>(data + (begin + i) * 2)));
       return;
     case Format::q8:
     case Format::mxfp4: break;

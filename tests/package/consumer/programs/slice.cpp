@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <vector>
 
-#include "FixtureModel.hpp"
 #include <gov/gov.hpp>
 #include <gov/model/xtensor.hpp>
+#include "FixtureModel.hpp"
 
 struct KeepLayerOne {
   xt::xtensor<float, 2> hidden;
@@ -26,8 +26,9 @@ int main(int, char** argv) {
   double by_hand = 0;
   for (std::size_t c = 0; c < keep.hidden.shape()[1]; ++c) by_hand += keep.hidden(2, c);
   by_hand /= static_cast<double>(keep.hidden.shape()[1]);
-  std::printf("logits %zu x %zu, last maximum %f, mean of row 2 %f\n", logits.shape()[0], logits.shape()[1],
-              static_cast<double>(xt::amax(last)()), static_cast<double>(mean(2)));
+  std::printf("logits %zu x %zu, last maximum %f, mean of row 2 %f\n", logits.shape()[0],
+              logits.shape()[1], static_cast<double>(xt::amax(last)()),
+              static_cast<double>(mean(2)));
   const bool right = logits.shape()[0] == ids.size() && last(3) == out.logits(4, 3) &&
                      std::abs(mean(2) - by_hand) < 1e-5;
   return right ? 0 : 1;

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "FixtureModel.hpp"
 #include <gov/gov.hpp>
+#include "FixtureModel.hpp"
 
 struct Steer {
   float strength;
@@ -22,9 +22,11 @@ int main(int, char** argv) {
     const auto logits = session.forward({.input_ids = ids}, {.logits_to_keep = 1}, observer).logits;
     return std::vector<float>(logits.data, logits.data + logits.cols);
   };
-  const auto plain = last_logits(gov::NoObserver{}), still = last_logits(Steer{0}), moved = last_logits(Steer{2});
+  const auto plain = last_logits(gov::NoObserver{}), still = last_logits(Steer{0}),
+             moved = last_logits(Steer{2});
   double shift = 0;
   for (std::size_t i = 0; i < plain.size(); ++i) shift += std::abs(moved[i] - plain[i]);
-  std::printf("steering by 0 changes nothing: %d; by 2 moves the logits by %f\n", plain == still, shift);
+  std::printf("steering by 0 changes nothing: %d; by 2 moves the logits by %f\n", plain == still,
+              shift);
   return plain == still && shift > 1e-3 ? 0 : 1;
 }

@@ -1,0 +1,187 @@
+// Chats over the shipped checkpoint: the tokens of transformers for its PNG and JPEG pictures; later
+// turns equal a fresh chat with the same messages; a turn that fails leaves the conversation as it was.
+#include "gov/infer/chat.hpp"
+
+#include <doctest/doctest.h>
+
+#include "Digits.hpp"
+#include "tests/io/temp_folder.hpp"
+#include "tests/support/digits.hpp"
+
+namespace {
+
+using namespace gov;
+using namespace gov::test;
+
+const GovModel<Digits>& model() {
+  static const auto loaded = GovModel<Digits>::from_pretrained(digits_model(), {.threads = 2});
+  return loaded;
+}
+GenerateOptions greedy(index_t limit = 32) { return {.max_new_tokens = limit}; }
+
+TEST_CASE("tokens and answers equal transformers', for PNG and for JPEG files") {
+  int png = 0, jpeg = 0;
+  auto chat = model().chat();
+  for (const auto& each : digits_cases()) {
+    CAPTURE(each.picture);
+    CAPTURE(each.question);
+    chat.reset();
+    std::string streamed;
+    GenerateOptions options = greedy();
+    options.on_token = [&](std::string_view piece) { streamed += piece; };
+    const auto result = chat.ask(each.question, image(each.picture), options);
+    CHECK(result.tokens == each.token_ids);
+    CHECK(streamed == result.text);
+    CHECK(result.prompt_tokens == std::ssize(each.prompt_ids));
+    CHECK(result.image_tokens == each.tiles * 9);
+    ++(each.picture.ends_with(".jpg") ? jpeg : png);
+  }
+  CHECK(png >= 6);
+  CHECK(jpeg >= 4);
+}
+
+TEST_CASE("f32 weights and every backend give the same tokens") {
+  const auto cases = digits_cases();
+  for (const char* backend : {"scalar", "eigen"}) {
+    const auto other = GovModel<Digits>::from_pretrained(digits_model(), {.threads = 1, .backend = backend});
+    auto chat = other.chat();
+    CHECK(chat.ask(cases[0].question, image(cases[0].picture), greedy()).tokens == cases[0].token_ids);
+  }
+}
+
+// A new chat that is given all messages but the last, and asked that one.
+std::vector<int> fresh(const std::vector<Message>& messages, const Attachments& attachments, index_t limit) {
+  auto chat = model().chat();
+  const Processed processed = chat.processor().process(messages, attachments);
+  GenerateOptions options = greedy(limit);
+  options.stop_tokens = load_generation_config(digits_model()).eos_token_id;
+  return generate(chat.session(), {.input_ids = processed.prompt.ids, .pixel_values = processed.pixel_view()}, options).tokens;
+}
+
+TEST_CASE("a conversation: each turn equals a fresh chat with the same messages, and reuses what it can") {
+  const auto cases = digits_cases();
+  const auto& first = cases.front();
+  auto chat = model().chat();
+  Attachments attachments;
+  const auto check_turn = [&](const std::string& question, Attachments more) {
+    CAPTURE(question);
+    std::vector<Message> messages = chat.messages();
+    std::vector<Content> content(more.images.size(), Content::image());
+    content.push_back(Content::of_text(question));
+    messages.push_back({.role = Role::user, .content = content});
+    attachments.images.insert(attachments.images.end(), more.images.begin(), more.images.end());
+    const auto result = chat.ask(question, std::move(more), greedy(8));
+    CHECK(result.tokens == fresh(messages, attachments, 8));
+    CHECK(result.image_tokens > 0);  // of the whole prompt
+    CHECK(chat.session().length() == result.prompt_tokens + std::ssize(result.tokens) - 1);
+  };
+  check_turn(first.question, image(first.picture));
+  check_turn("How many digits are there?", {});
+  check_turn("And here?", image(cases[4].picture));
+  CHECK(chat.messages().size() >= 6);
+  chat.reset();
+  CHECK(chat.messages().empty());
+  CHECK(chat.session().length() == 0);
+  CHECK(chat.ask(first.question, image(first.picture), greedy()).tokens == first.token_ids);
+}
+
+TEST_CASE("a second question about a picture does not look at it again") {
+  const auto first = digits_cases().front();
+  auto chat = model().chat({.session = {.full_history = true}});
+  const auto one = chat.ask(first.question, image(first.picture), greedy(4));
+  CHECK(one.vision_s > 0);
+  const auto two = chat.ask("How many digits are there?", greedy(4));
+  CHECK(two.vision_s == 0);
+  CHECK(two.prompt_tokens > one.prompt_tokens);
+  CHECK(two.image_tokens == one.image_tokens);
+}
+
+TEST_CASE("without pictures, with two, and with places between text") {
+  const auto cases = digits_cases();
+  auto chat = model().chat();
+  const auto text_only = chat.ask("Hello", greedy(4));
+  CHECK(text_only.image_tokens == 0);
+  CHECK(!text_only.tokens.empty());
+  chat.reset();
+  const std::vector<ImageInput> two{image(cases[0].picture), image(cases[4].picture)};
+  const auto both = chat.ask("Which?", two, greedy(4));
+  CHECK(both.image_tokens == (cases[0].tiles + cases[4].tiles) * 9);
+  chat.reset();
+  const Message placed{.role = Role::user, .content = {Content::of_text("this "), Content::image(), Content::of_text(" or "),
+                                                       Content::image()}};
+  const auto between = chat.ask(placed, two, greedy(4));
+  CHECK(between.image_tokens == both.image_tokens);
+  CHECK(between.prompt_tokens != both.prompt_tokens);
+}
+
+TEST_CASE("a turn that fails or is cancelled leaves the conversation as it was") {
+  const auto cases = digits_cases();
+  auto chat = model().chat();
+  chat.ask(cases[0].question, image(cases[0].picture), greedy(4));
+  const auto before = chat.messages().size();
+  const TempFolder folder;
+  const Message too_many{.role = Role::user, .content = {Content::image(), Content::image()}};
+  CHECK(code_of([&] { chat.ask("x", image(folder / "none.png"), greedy()); }) == "io_error");
+  CHECK(code_of([&] { chat.ask(too_many, image(cases[0].picture), greedy()); }) == "image_count_mismatch");
+  CHECK(code_of([&] { chat.ask(std::string(20'000, 'x'), greedy()); }) == "context_full");
+  CHECK(code_of([&] { chat.ask("x", greedy(0)); }) == "bad_argument");
+  GenerateOptions throws = greedy();
+  throws.on_token_id = [](int) { throw std::runtime_error("from the callback"); };
+  CHECK_THROWS_WITH(chat.ask("x", throws), "from the callback");
+  std::stop_source source;
+  source.request_stop();
+  GenerateOptions cancelled = greedy();
+  cancelled.stop_token = source.get_token();
+  CHECK(chat.ask("x", cancelled).finish_reason == FinishReason::cancelled);
+  CHECK(chat.messages().size() == before);
+
+  auto undisturbed = model().chat();
+  undisturbed.ask(cases[0].question, image(cases[0].picture), greedy(4));
+  CHECK(chat.ask(cases[1].question, greedy(8)).tokens == undisturbed.ask(cases[1].question, greedy(8)).tokens);
+}
+
+TEST_CASE("stop tokens: the model's, also from generation_config.json, unless they are ignored") {
+  const auto first = digits_cases().front();
+  auto chat = model().chat();
+  CHECK(chat.defaults().max_new_tokens == load_generation_config(digits_model()).max_new_tokens);
+  GenerateOptions stop = greedy();
+  stop.stop_tokens = {first.token_ids[1]};
+  CHECK(chat.ask(first.question, image(first.picture), stop).finish_reason == FinishReason::stop);
+  chat.reset();
+  GenerateOptions on = greedy(40);
+  on.ignore_eos = true;
+  const auto result = chat.ask(first.question, image(first.picture), on);
+  CHECK(result.finish_reason == FinishReason::length);
+  CHECK(result.tokens.size() == 40);
+}
+
+TEST_CASE("the final channel alone is shown") {
+  const Tokenizer tokenizer = Tokenizer::load(digits_model());
+  FinalChannelSink sink(tokenizer);
+  std::string shown;
+  const auto push = [&](std::string_view text) {
+    for (const int id : tokenizer.encode(text)) shown += sink.push(id);
+  };
+  push("<|channel|>analysis<|message|>hm 1 2<|end|><|start|>assistant<|channel|>final<|message|>3 4");
+  CHECK(shown == "3 4");
+  push(" 5<|return|>");
+  shown += sink.finish();
+  CHECK(shown == "3 4 5");
+}
+
+TEST_CASE("tiles of a size that the tower cannot fold") {
+  const TempFolder folder;
+  for (const auto& entry : std::filesystem::directory_iterator(digits_model()))
+    std::filesystem::copy_file(entry.path(), folder.path() / entry.path().filename());
+  std::filesystem::remove(folder / "processor_config.json");
+  folder.write("preprocessor_config.json", R"({"size": {"height": 40, "width": 40}})");
+  const auto other = GovModel<Digits>::from_pretrained(folder.path());
+  const auto error = error_of([&] { other.chat(); });
+  REQUIRE(error);
+  CHECK(error->code() == Errc::bad_config);
+  CHECK(error->found() == "40x40");
+  std::filesystem::remove(folder / "preprocessor_config.json");  // then the tower's own size
+  CHECK(other.chat().processor().image_config().height == 48);
+}
+
+}  // namespace

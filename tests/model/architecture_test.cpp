@@ -1,0 +1,39 @@
+#include "gov/model/architecture.hpp"
+
+#include <doctest/doctest.h>
+
+#include "gov/model/presets.hpp"
+
+namespace {
+
+struct Variant : gov::InternVl {
+  static constexpr std::string_view name = "Variant";
+  using Vision = gov::TinyInternVit;  // 32x32 pixels, patches of 8
+  using Language = gov::TinyGptOss;
+  static constexpr gov::InternVlConfig config{
+      .vision_feature_layer = -2,
+      .vision_feature_select_strategy = gov::FeatureSelect::full,
+      .tie_word_embeddings = true};
+};
+
+using Tiny = gov::Architecture<gov::TinyGov>;
+using Other = gov::Architecture<Variant>;
+
+}  // namespace
+
+static_assert(Tiny::feature_layer == -1 && Other::feature_layer == 1);
+static_assert(!Tiny::tied && Other::tied);
+static_assert(gov::parameter_count<Tiny> - gov::parameter_count<Other> == 256 * 64);
+
+TEST_CASE("which tile sizes fold, and into how many tokens") {
+  CHECK(Tiny::foldable(32, 32));
+  CHECK(Tiny::image_tokens(32, 32) == 4);
+  CHECK(Tiny::image_tokens(64, 64) == 16);
+  CHECK(Tiny::foldable(16, 64));        // 2 x 8 patches are read as 4 x 4, as in transformers
+  CHECK_FALSE(Tiny::foldable(24, 24));  // 3 x 3: odd
+  CHECK_FALSE(Tiny::foldable(32, 40));  // 20 patches: no square
+  CHECK_FALSE(Tiny::foldable(4, 4));    // none
+  CHECK(Other::selected_tokens(24, 40) == 16);  // 15 patches and the class token
+  CHECK(Other::foldable(24, 40));
+  CHECK_FALSE(Other::foldable(32, 32));
+}
