@@ -28,7 +28,7 @@ set(rules
   "iostream"                              "^tool/")
 
 cmake_path(SET include NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../../include/gov")
-file(GLOB_RECURSE headers RELATIVE "${include}" "${include}/*.hpp")
+file(GLOB_RECURSE headers RELATIVE "${include}" "${include}/*.hpp" "${include}/*.inc")
 set(wrong "")
 foreach(header ${headers})
   if(header STREQUAL gov.hpp)

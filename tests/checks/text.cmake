@@ -4,7 +4,7 @@ cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../..")
 set(files "")
 foreach(folder include tests examples benchmarks cmake .ci)
   file(GLOB_RECURSE found RELATIVE "${root}"
-    "${root}/${folder}/*.hpp" "${root}/${folder}/*.cpp" "${root}/${folder}/*.cmake" "${root}/${folder}/*.txt"
+    "${root}/${folder}/*.hpp" "${root}/${folder}/*.inc" "${root}/${folder}/*.cpp" "${root}/${folder}/*.cmake" "${root}/${folder}/*.txt"
     "${root}/${folder}/*.py" "${root}/${folder}/*.md" "${root}/${folder}/*.json" "${root}/${folder}/*.in")
   list(APPEND files ${found})
 endforeach()

@@ -32,7 +32,7 @@ std::string text(const SpelledName& spelled) {
 TEST_CASE("our names are those of a Hugging Face state dict") {
   std::set<std::string> names;
   for (const auto& p : parameters<InternVl35GptOss20b>()) names.insert(p.name);
-  CHECK(names.size() == 3 + 2 + 24 * 18 + 6 + 2 + 24 * 17 + 1);
+  CHECK(names.size() == 4 + 24 * 18 + 6 + 2 + 24 * 17 + 1);
   for (const char* name :
        {"model.vision_tower.embeddings.cls_token", "model.vision_tower.embeddings.position_embeddings",
         "model.vision_tower.embeddings.patch_embeddings.projection.weight", "model.vision_tower.embeddings.patch_embeddings.projection.bias",

@@ -71,6 +71,16 @@ Arguments ask(const std::string& model, Arguments more = {}) {
   return arguments;
 }
 
+// The question and the picture of a shipped case.
+Arguments ask_shipped(const std::string& model, const DigitsCase& shipped, const Arguments& more = {}) {
+  Arguments arguments{"generate", "--model", model, "--prompt", shipped.question, "--image", shipped.picture};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+std::vector<int> tokens_of(const Outcome& outcome) {
+  return parse_json(outcome.out, "stdout").at("tokens").as_vector<int>();
+}
+
 TEST_CASE("help lists what is built, and wrong usage is 2") {
   const Outcome help = good({"--help"});
   for (const char* command : {"generate", "dump", "inspect", "quantize", "convert", "tokenize"}) {
@@ -111,11 +121,8 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
 
 TEST_CASE("generate: one JSON object with the fields of the documentation; the stream is its text") {
   const auto first = digits_cases().front();
-  const Arguments arguments = ask(digits_model(), {"--image", first.picture, "--threads", "2"});
-  Arguments json = arguments;
-  json.insert(json.end(), {"--json", "--logprobs", "2", "--backend", "scalar"});
-  json[4] = first.question;
-  const Json object = parse_json(good(json).out, "stdout");
+  const Arguments json{"--threads", "2", "--json", "--logprobs", "2", "--backend", "scalar"};
+  const Json object = parse_json(good(ask_shipped(digits_model(), first, json)).out, "stdout");
   std::vector<std::string> keys, timings;
   for (const auto [key, value] : object.items()) keys.emplace_back(key);
   for (const auto [key, value] : object.at("timings").items()) timings.emplace_back(key);
@@ -132,8 +139,7 @@ TEST_CASE("generate: one JSON object with the fields of the documentation; the s
   CHECK(object.at("peak_rss_bytes").as_int() > 1'000'000);
   CHECK(object.at("logprobs").size() == first.token_ids.size());
   CHECK(object.at("logprobs").at(0).at("top").size() == 2);
-  json[4] = arguments[4] = first.question;
-  CHECK(good(arguments).out == object.at("text").as<std::string>() + "\n");
+  CHECK(good(ask_shipped(digits_model(), first)).out == object.at("text").as<std::string>() + "\n");
 }
 
 TEST_CASE("generate: limits, stop strings, seeds") {
@@ -158,7 +164,7 @@ TEST_CASE("generate: limits, stop strings, seeds") {
 TEST_CASE("pictures of any kind, several, and places between text") {
   const auto cases = digits_cases();
   const TempFolder folder;
-  const std::string small = folder.write("1x1.png", make_png(1, 1, 8, 0, stored_zlib(std::string("\0\x80", 2))));
+  const std::string small = folder.write("1x1.png", make_png(1, 1, 8, 0, std::string("\0\x80", 2)));
   const auto image_tokens = [&](Arguments more, const std::string& prompt) {
     Arguments arguments{"generate", "--model", digits_model(), "--prompt", prompt, "--max-new-tokens", "1", "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -181,8 +187,8 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
   const std::string png = file_bytes(first.picture);
   const std::string cut = folder.write("cut.png", png.substr(0, png.size() / 2));
   const std::string gif = folder.write("a.gif", "GIF89a\x01\x01");
-  const std::string bomb = folder.write("bomb.png", make_png(60000, 60000, 8, 2, stored_zlib("x")));
-  const std::string thin = folder.write("thin.png", make_png(1, 10000, 8, 0, stored_zlib(std::string(20000, '\0'))));
+  const std::string bomb = folder.write("bomb.png", make_png(60000, 60000, 8, 2, "x"));
+  const std::string thin = folder.write("thin.png", make_png(1, 10000, 8, 0, std::string(20000, '\0')));
   const std::string model = digits_model();
   struct Case {
     Arguments arguments;
@@ -355,11 +361,10 @@ TEST_CASE("shards: read by the index, and refused when two of them changed place
   const std::string one = sharded + "/model-00001-of-00003.safetensors", two = sharded + "/model-00002-of-00003.safetensors";
   REQUIRE(fs::exists(one));
   const auto first = digits_cases().front();
-  Arguments arguments = ask(sharded, {"--image", first.picture, "--json"});
-  arguments[4] = first.question;
-  CHECK(parse_json(good(arguments).out, "stdout").at("tokens").as_vector<int>() == first.token_ids);
+  const Arguments arguments = ask_shipped(sharded, first, {"--json"});
+  CHECK(tokens_of(good(arguments)) == first.token_ids);
   fs::rename(one, folder.path() / "aside"), fs::rename(two, one), fs::rename(folder.path() / "aside", two);
-  check_refused(tool(arguments), {"model-0000", "bad_shard"});
+  check_refused(tool(arguments), {"model.safetensors.index.json", "model-00001-of-00003.safetensors", "problems"});
   fs::remove(one);
   check_refused(tool(arguments), {"model-00001-of-00003.safetensors"});
 }
@@ -462,9 +467,7 @@ TEST_CASE("convert: through every layout and back to the same bits") {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "generation_config.json"})
     CHECK(file_bytes(digits + "/" + name) == file_bytes(digits_model() + "/" + name));
   const auto first = digits_cases().front();
-  Arguments arguments = ask(digits, {"--image", first.picture, "--json"});
-  arguments[4] = first.question;
-  CHECK(parse_json(good(arguments).out, "stdout").at("tokens").as_vector<int>() == first.token_ids);
+  CHECK(tokens_of(good(ask_shipped(digits, first, {"--json"}))) == first.token_ids);
 }
 
 TEST_CASE("quantize: blocks and scales, the same mapped and copied") {

@@ -72,6 +72,12 @@ class GovModel {
                    .expected = "it in config.json, or <IMG_CONTEXT> in added_tokens.json or "
                                "tokenizer_config.json, or ModelOptions::image_token_id",
                    .found = "none of them"});
+    if (data->tokens.image_token_id >= A::vocab_size)
+      throw Error({.code = Errc::bad_argument,
+                   .file = folder.string(),
+                   .field = "image_token_id",
+                   .expected = "an id below vocab_size = " + std::to_string(A::vocab_size),
+                   .found = std::to_string(data->tokens.image_token_id)});
     data->max_position_embeddings = wanted.language.max_position_embeddings;
     model.data_ = std::move(data);
     model.folder_ = folder;

@@ -22,6 +22,9 @@ class Saver {
       if (tensor.parts.size() > 1) join(name, tensor);
   }
 
+  Saver(Saver&&) = default;  // the parts point into parameters_
+  Saver& operator=(Saver&&) = default;
+
   // The tensors of the file or files.
   std::vector<TensorSpec> specs() const {
     std::vector<TensorSpec> specs;

@@ -79,7 +79,9 @@ int run(int argc, char** argv) {
       .add_option("--repetition-penalty", generate.repetition_penalty,
                   "divide the logits of tokens seen")
       ->option_text("R");
-  generate_app.add_option("--seed", generate.seed, "of the random numbers")->option_text("S");
+  generate_app.add_option("--seed", generate.seed, "of the random numbers")
+      ->option_text("S")
+      ->check(CLI::NonNegativeNumber);
   generate_app.add_option("--stop", generate.stop, "stop before this text; may be given again")
       ->option_text("T")
       ->allow_extra_args(false);
