@@ -1,7 +1,7 @@
 // An Arena never runs destructors, so it refuses types that need one.
 // expect: is_trivially_destructible
-#include <gov/core/arena.hpp>
 #include <string>
+#include <gov/core/arena.hpp>
 
 void use(gov::Arena& arena) {
   arena.allocate<float>(4);

@@ -1,5 +1,5 @@
 // A vision tower in front of nothing.
-// expect: gov: a Cfg with a Vision needs `using Language = 
+// expect: gov: a Cfg with a Vision needs `using Language =
 #include <gov/model/gov_model.hpp>
 #include <gov/model/presets.hpp>
 

@@ -7,7 +7,7 @@ struct Mine : gov::InternVl {
   static constexpr std::string_view name = "Mine";
   struct Vision : gov::InternVitModules {
 #ifdef GOV_FAIL
-    static constexpr gov::InternVitConfig config{.image_size = {448, 450}};
+    static constexpr gov::InternVitConfig config{.image_size = { 448, 450 }};
 #else
     static constexpr gov::InternVitConfig config{.image_size = {448, 448}};
 #endif

@@ -8,12 +8,14 @@ using namespace gov;
 
 TEST_CASE("layer types: alternating by default, the first one sliding") {
   constexpr LayerTypes types;
-  for (index_t layer = 0; layer < LayerTypes::capacity; ++layer) CHECK(types.is_sliding(layer) == (layer % 2 == 0));
+  for (index_t layer = 0; layer < LayerTypes::capacity; ++layer)
+    CHECK(types.is_sliding(layer) == (layer % 2 == 0));
 }
 
 TEST_CASE("layer types from letters, at compile time") {
   constexpr LayerTypes types("ffsfs");
-  static_assert(!types.is_sliding(0) && !types.is_sliding(1) && types.is_sliding(2) && !types.is_sliding(3) && types.is_sliding(4));
+  static_assert(!types.is_sliding(0) && !types.is_sliding(1) && types.is_sliding(2) &&
+                !types.is_sliding(3) && types.is_sliding(4));
   static_assert(types != LayerTypes());
   static_assert(LayerTypes("sfsf") == LayerTypes());
   CHECK(types.is_sliding(6));  // beyond the letters the default goes on

@@ -48,7 +48,8 @@ TEST_CASE("what an observer has no overload for is not shown to it") {
 TEST_CASE("the empty observer sees nothing; maps only where asked for") {
   static_assert(!observes<NoObserver> && !observes<NoObserver&> && !observes<const NoObserver&>);
   static_assert(observes<Floats> && observes<Floats&>);
-  static_assert(!observes_attention<NoObserver> && !observes_attention<Floats> && !observes_attention<WithoutMaps>);
+  static_assert(!observes_attention<NoObserver> && !observes_attention<Floats> &&
+                !observes_attention<WithoutMaps>);
   static_assert(observes_attention<WithMaps> && observes_attention<WithMaps&>);
   static_assert(std::is_empty_v<NoObserver>);
   NoObserver none;

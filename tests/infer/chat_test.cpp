@@ -1,5 +1,6 @@
-// Chats over the shipped checkpoint: the tokens of transformers for its PNG and JPEG pictures; later
-// turns equal a fresh chat with the same messages; a turn that fails leaves the conversation as it was.
+// Chats over the shipped checkpoint: the tokens of transformers for its PNG and JPEG pictures;
+// later turns equal a fresh chat with the same messages; a turn that fails leaves the conversation
+// as it was.
 #include "gov/infer/chat.hpp"
 
 #include <doctest/doctest.h>
@@ -43,22 +44,30 @@ TEST_CASE("tokens and answers equal transformers', for PNG and for JPEG files") 
 TEST_CASE("f32 weights and every backend give the same tokens") {
   const auto cases = digits_cases();
   for (const char* backend : {"scalar", "eigen"}) {
-    const auto other = GovModel<Digits>::from_pretrained(digits_model(), {.threads = 1, .backend = backend});
+    const auto other =
+        GovModel<Digits>::from_pretrained(digits_model(), {.threads = 1, .backend = backend});
     auto chat = other.chat();
-    CHECK(chat.ask(cases[0].question, image(cases[0].picture), greedy()).tokens == cases[0].token_ids);
+    CHECK(chat.ask(cases[0].question, image(cases[0].picture), greedy()).tokens ==
+          cases[0].token_ids);
   }
 }
 
 // A new chat that is given all messages but the last, and asked that one.
-std::vector<int> fresh(const std::vector<Message>& messages, const Attachments& attachments, index_t limit) {
+std::vector<int> fresh(const std::vector<Message>& messages, const Attachments& attachments,
+                       index_t limit) {
   auto chat = model().chat();
   const Processed processed = chat.processor().process(messages, attachments);
   GenerateOptions options = greedy(limit);
   options.stop_tokens = load_generation_config(digits_model()).eos_token_id;
-  return generate(chat.session(), {.input_ids = processed.prompt.ids, .pixel_values = processed.pixel_view()}, options).tokens;
+  return generate(chat.session(),
+                  {.input_ids = processed.prompt.ids, .pixel_values = processed.pixel_view()},
+                  options)
+      .tokens;
 }
 
-TEST_CASE("a conversation: each turn equals a fresh chat with the same messages, and reuses what it can") {
+TEST_CASE(
+    "a conversation: each turn equals a fresh chat with the same messages, and reuses what it "
+    "can") {
   const auto cases = digits_cases();
   const auto& first = cases.front();
   auto chat = model().chat();
@@ -107,8 +116,9 @@ TEST_CASE("without pictures, with two, and with places between text") {
   const auto both = chat.ask("Which?", two, greedy(4));
   CHECK(both.image_tokens == (cases[0].tiles + cases[4].tiles) * 9);
   chat.reset();
-  const Message placed{.role = Role::user, .content = {Content::of_text("this "), Content::image(), Content::of_text(" or "),
-                                                       Content::image()}};
+  const Message placed{.role = Role::user,
+                       .content = {Content::of_text("this "), Content::image(),
+                                   Content::of_text(" or "), Content::image()}};
   const auto between = chat.ask(placed, two, greedy(4));
   CHECK(between.image_tokens == both.image_tokens);
   CHECK(between.prompt_tokens != both.prompt_tokens);
@@ -122,7 +132,8 @@ TEST_CASE("a turn that fails or is cancelled leaves the conversation as it was")
   const TempFolder folder;
   const Message too_many{.role = Role::user, .content = {Content::image(), Content::image()}};
   CHECK(code_of([&] { chat.ask("x", image(folder / "none.png"), greedy()); }) == "io_error");
-  CHECK(code_of([&] { chat.ask(too_many, image(cases[0].picture), greedy()); }) == "image_count_mismatch");
+  CHECK(code_of([&] { chat.ask(too_many, image(cases[0].picture), greedy()); }) ==
+        "image_count_mismatch");
   CHECK(code_of([&] { chat.ask(std::string(20'000, 'x'), greedy()); }) == "context_full");
   CHECK(code_of([&] { chat.ask("x", greedy(0)); }) == "bad_argument");
   GenerateOptions throws = greedy();
@@ -137,7 +148,8 @@ TEST_CASE("a turn that fails or is cancelled leaves the conversation as it was")
 
   auto undisturbed = model().chat();
   undisturbed.ask(cases[0].question, image(cases[0].picture), greedy(4));
-  CHECK(chat.ask(cases[1].question, greedy(8)).tokens == undisturbed.ask(cases[1].question, greedy(8)).tokens);
+  CHECK(chat.ask(cases[1].question, greedy(8)).tokens ==
+        undisturbed.ask(cases[1].question, greedy(8)).tokens);
 }
 
 TEST_CASE("stop tokens: the model's, also from generation_config.json, unless they are ignored") {
@@ -162,7 +174,9 @@ TEST_CASE("the final channel alone is shown") {
   const auto push = [&](std::string_view text) {
     for (const int id : tokenizer.encode(text)) shown += sink.push(id);
   };
-  push("<|channel|>analysis<|message|>hm 1 2<|end|><|start|>assistant<|channel|>final<|message|>3 4");
+  push(
+      "<|channel|>analysis<|message|>hm 1 2<|end|><|start|>assistant<|channel|>final<|message|>3 "
+      "4");
   CHECK(shown == "3 4");
   push(" 5<|return|>");
   shown += sink.finish();

@@ -1,5 +1,5 @@
-// Generation over a small random model: its tokens are those of a loop by hand; it ends for each reason
-// and leaves the session where it says; text streams in whole characters.
+// Generation over a small random model: its tokens are those of a loop by hand; it ends for each
+// reason and leaves the session where it says; text streams in whole characters.
 #include "gov/infer/generate.hpp"
 
 #include <doctest/doctest.h>
@@ -25,7 +25,9 @@ const Model& model() {
   static const Model shared = model_with_eos();
   return shared;
 }
-std::vector<int> prompt_of(index_t count, std::uint64_t seed = 1) { return random_ids(count, seed, 250); }
+std::vector<int> prompt_of(index_t count, std::uint64_t seed = 1) {
+  return random_ids(count, seed, 250);
+}
 
 // Feeds token after token and takes the first of the largest logits.
 std::vector<int> by_hand(std::vector<int> ids, int count) {
@@ -41,7 +43,8 @@ std::vector<int> by_hand(std::vector<int> ids, int count) {
   }
 }
 
-Generated run(const std::vector<int>& ids, const GenerateOptions& options, const Model& with = model()) {
+Generated run(const std::vector<int>& ids, const GenerateOptions& options,
+              const Model& with = model()) {
   auto session = with.session({.context = 200});
   return generate(session, {.input_ids = ids}, options);
 }
@@ -64,7 +67,8 @@ TEST_CASE("a batch equals each sequence alone, though they end at different time
   const auto second = by_hand(prompt_of(6, 3), 30);
   GenerateOptions options{.max_new_tokens = 30, .stop_tokens = {second[11]}, .logprobs = 2};
   for (const bool sample : {false, true}) {
-    options.sampling.do_sample = sample, options.sampling.temperature = 3, options.sampling.seed = 5;
+    options.sampling.do_sample = sample, options.sampling.temperature = 3,
+    options.sampling.seed = 5;
     std::vector<Session<TinyGptOss>> sessions;
     std::vector<std::vector<int>> prompts;
     for (int i = 0; i < 4; ++i) {
@@ -97,7 +101,9 @@ TEST_CASE("a batch equals each sequence alone, though they end at different time
 TEST_CASE("stop tokens, the model's own and the caller's, are kept and end the sequence") {
   const auto ids = prompt_of(5);
   const auto all = by_hand(ids, 20);
-  const auto first = [&](int token) { return std::find(all.begin(), all.end(), token) - all.begin() + 1; };
+  const auto first = [&](int token) {
+    return std::find(all.begin(), all.end(), token) - all.begin() + 1;
+  };
   const Model with_eos = model_with_eos({all[8], all[15]});
   const auto eos = run(ids, {.max_new_tokens = 20}, with_eos);
   CHECK(eos.finish_reason == FinishReason::stop);
@@ -106,7 +112,8 @@ TEST_CASE("stop tokens, the model's own and the caller's, are kept and end the s
   const auto ignored = run(ids, {.max_new_tokens = 20, .ignore_eos = true}, with_eos);
   CHECK(ignored.finish_reason == FinishReason::length);
   CHECK(ignored.tokens == all);
-  const auto own = run(ids, {.max_new_tokens = 20, .stop_tokens = {all[3]}, .ignore_eos = true}, with_eos);
+  const auto own =
+      run(ids, {.max_new_tokens = 20, .stop_tokens = {all[3]}, .ignore_eos = true}, with_eos);
   CHECK(own.finish_reason == FinishReason::stop);
   CHECK(std::ssize(own.tokens) == first(all[3]));
   // A stop token that is also the last one allowed stopped it.
@@ -132,7 +139,8 @@ TEST_CASE("what is wrong is refused before anything is done") {
   auto session = model().session({.context = 20});
   const auto ids = prompt_of(5);
   for (const index_t limit : {0, -1})
-    CHECK(code_of([&] { generate(session, {.input_ids = ids}, {.max_new_tokens = limit}); }) == "bad_argument");
+    CHECK(code_of([&] { generate(session, {.input_ids = ids}, {.max_new_tokens = limit}); }) ==
+          "bad_argument");
   GenerateOptions cold;
   cold.sampling.temperature = 0;
   CHECK(code_of([&] { generate(session, {.input_ids = ids}, cold); }) == "bad_argument");
@@ -167,11 +175,14 @@ TEST_CASE("a request to stop keeps what there is, and the session can go on from
       auto session = model().session({.context = 200});
       const auto result = generate(session, {.input_ids = ids}, options);
       CHECK(result.finish_reason == FinishReason::cancelled);
-      CHECK(result.tokens == std::vector<int>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(after)));
+      CHECK(result.tokens ==
+            std::vector<int>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(after)));
       CHECK(session.length() == static_cast<index_t>(6 + after - 1));  // the last token was not fed
       const int last = result.tokens.back();
-      const auto rest = generate(session, {.input_ids = {&last, 1}}, {.max_new_tokens = 20 - static_cast<index_t>(after)});
-      CHECK(rest.tokens == std::vector<int>(all.begin() + static_cast<std::ptrdiff_t>(after), all.end()));
+      const auto rest = generate(session, {.input_ids = {&last, 1}},
+                                 {.max_new_tokens = 20 - static_cast<index_t>(after)});
+      CHECK(rest.tokens ==
+            std::vector<int>(all.begin() + static_cast<std::ptrdiff_t>(after), all.end()));
     }
   }
   SUBCASE("a callback that throws") {
@@ -190,7 +201,8 @@ TEST_CASE("a request to stop keeps what there is, and the session can go on from
 
 TEST_CASE("log-probabilities are the model's own, whatever the sampling") {
   GenerateOptions options{.max_new_tokens = 6, .logprobs = 4};
-  options.sampling = {.do_sample = true, .temperature = 5, .top_k = 20, .repetition_penalty = 1.5, .seed = 2};
+  options.sampling = {
+      .do_sample = true, .temperature = 5, .top_k = 20, .repetition_penalty = 1.5, .seed = 2};
   const auto ids = prompt_of(6);
   const auto result = run(ids, options);
   REQUIRE(result.logprobs.size() == 6);
@@ -204,7 +216,8 @@ TEST_CASE("log-probabilities are the model's own, whatever the sampling") {
     for (index_t i = 0; i < logits.cols; ++i) total += std::exp(static_cast<double>(row[i]));
     const auto& entry = result.logprobs[t];
     CHECK(entry.chosen.token == result.tokens[t]);
-    CHECK(entry.chosen.logprob == doctest::Approx(row[result.tokens[t]] - std::log(total)).epsilon(1e-9));
+    CHECK(entry.chosen.logprob ==
+          doctest::Approx(row[result.tokens[t]] - std::log(total)).epsilon(1e-9));
     REQUIRE(entry.likeliest.size() == 4);
     CHECK(entry.likeliest[0].token == std::max_element(row, row + logits.cols) - row);
     CHECK(entry.likeliest[0].logprob >= entry.likeliest[3].logprob);
@@ -213,11 +226,14 @@ TEST_CASE("log-probabilities are the model's own, whatever the sampling") {
   CHECK(run(ids, options).logprobs.front().likeliest.empty());
 }
 
-// Writes given tokens instead of the model's: a sink sees what it is pushed, so text is tested apart
-// from the model.
+// Writes given tokens instead of the model's: a sink sees what it is pushed, so text is tested
+// apart from the model.
 struct Script : TextSink {
-  explicit Script(std::vector<int> all) : ids(std::move(all)), decoder(byte_tokenizer(SplitPattern::o200k)) {}
-  std::string push(int) override { return next < ids.size() ? decoder.push(ids[next++]) : std::string(); }
+  explicit Script(std::vector<int> all)
+      : ids(std::move(all)), decoder(byte_tokenizer(SplitPattern::o200k)) {}
+  std::string push(int) override {
+    return next < ids.size() ? decoder.push(ids[next++]) : std::string();
+  }
   std::string finish() override { return decoder.finish(); }
   std::vector<int> ids;
   StreamDecoder decoder;
@@ -235,7 +251,8 @@ Streamed stream(const std::string& bytes, std::vector<std::string> stop) {
   GenerateOptions options{.max_new_tokens = std::ssize(ids), .stop = std::move(stop)};
   options.on_token = [&](std::string_view piece) { streamed.pieces.emplace_back(piece); };
   auto session = model().session({.context = 200});
-  streamed.result = generate(session, {.input_ids = prompt_of(4)}, options, std::make_unique<Script>(ids));
+  streamed.result =
+      generate(session, {.input_ids = prompt_of(4)}, options, std::make_unique<Script>(ids));
   return streamed;
 }
 
@@ -274,7 +291,8 @@ TEST_CASE("the plain sink leaves control tokens out") {
   const Tokenizer tokenizer = byte_tokenizer(SplitPattern::o200k);
   PlainSink sink(tokenizer);
   std::string text;
-  for (const int id : {int{'a'}, tokenizer.added_token_id("<|end|>"), 0xc3, 0xa9, int{'b'}}) text += sink.push(id);
+  for (const int id : {int{'a'}, tokenizer.added_token_id("<|end|>"), 0xc3, 0xa9, int{'b'}})
+    text += sink.push(id);
   text += sink.finish();
   CHECK(text == "aéb");
 }
@@ -285,7 +303,8 @@ TEST_CASE("with a sink of the tokenizer, text is the tokens' text") {
   GenerateOptions options{.max_new_tokens = 40};
   options.on_token = [&](std::string_view piece) { streamed += piece; };
   auto session = model().session({.context = 200});
-  const auto result = generate(session, {.input_ids = prompt_of(4)}, options, std::make_unique<PlainSink>(tokenizer));
+  const auto result = generate(session, {.input_ids = prompt_of(4)}, options,
+                               std::make_unique<PlainSink>(tokenizer));
   CHECK(result.text == tokenizer.decode(result.tokens));
   CHECK(streamed == result.text);
 }

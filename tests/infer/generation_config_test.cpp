@@ -26,7 +26,8 @@ TEST_CASE("the values of a file, and the library's for what it does not say") {
   CHECK(options.sampling.temperature == 0.7);
   CHECK(options.stop_tokens.empty());
 
-  const auto none = read_generation_config(parse_json(R"({"top_k": null, "eos_token_id": 5})", "f"));
+  const auto none =
+      read_generation_config(parse_json(R"({"top_k": null, "eos_token_id": 5})", "f"));
   CHECK(!none.sampling.do_sample);
   CHECK(none.sampling.top_k == 50);
   CHECK(none.max_new_tokens == 128);

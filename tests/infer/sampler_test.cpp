@@ -1,5 +1,5 @@
-// The scores equal those of transformers' own processors (tests/reference/sampling.py); draws follow
-// their softmax and the seed; what no token can be chosen from is refused.
+// The scores equal those of transformers' own processors (tests/reference/sampling.py); draws
+// follow their softmax and the seed; what no token can be chosen from is refused.
 #include "gov/infer/sampler.hpp"
 
 #include <doctest/doctest.h>
@@ -19,7 +19,8 @@ constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 std::vector<float> scores_of(const Json& json) {
   std::vector<float> values;
-  for (const Json& value : json.elements()) values.push_back(value.is_null() ? -infinity : value.as<float>());
+  for (const Json& value : json.elements())
+    values.push_back(value.is_null() ? -infinity : value.as<float>());
   return values;
 }
 
@@ -47,7 +48,8 @@ TEST_CASE("scores equal transformers'") {
     for (std::size_t i = 0; i < scores.size(); ++i) {
       CAPTURE(i);
       if (scores[i] > -infinity) kept.push_back(static_cast<int>(i));
-      if (is_finite(expected[i])) CHECK(std::fabs(scores[i] - expected[i]) <= 2e-7f * std::fabs(expected[i]));
+      if (is_finite(expected[i]))
+        CHECK(std::fabs(scores[i] - expected[i]) <= 2e-7f * std::fabs(expected[i]));
     }
     CHECK(kept == json.at("kept").as_vector<int>());
     ++cases;
@@ -56,8 +58,11 @@ TEST_CASE("scores equal transformers'") {
 }
 
 TEST_CASE("greedy takes the lowest of equally likely tokens, and no random number") {
-  const std::vector<std::pair<std::vector<float>, int>> cases{
-      {{1, 3, 3, 2}, 1}, {{0, 0, 0}, 0}, {{-1, -2, -0.5f}, 2}, {{-infinity, -7, -7}, 1}, {{-0.0f, 0.0f}, 0}};
+  const std::vector<std::pair<std::vector<float>, int>> cases{{{1, 3, 3, 2}, 1},
+                                                              {{0, 0, 0}, 0},
+                                                              {{-1, -2, -0.5f}, 2},
+                                                              {{-infinity, -7, -7}, 1},
+                                                              {{-0.0f, 0.0f}, 0}};
   for (const auto& [logits, token] : cases)
     for (const std::uint64_t seed : {0, 1, 2}) {
       SamplingOptions options;
@@ -101,11 +106,23 @@ TEST_CASE("options out of range are named") {
   };
   const double huge = 1e300, none = std::numeric_limits<double>::quiet_NaN();
   const Case cases[] = {
-      {"temperature", [](SamplingOptions& o, double v) { o.temperature = v; }, {1e-5, 1, 100}, {0, -1, huge, none}},
-      {"top_k", [](SamplingOptions& o, double v) { o.top_k = static_cast<int>(v); }, {0, 1, 2e9}, {-1, -5}},
-      {"top_p", [](SamplingOptions& o, double v) { o.top_p = v; }, {1e-9, 1}, {0, 1.0001, -1, none}},
+      {"temperature",
+       [](SamplingOptions& o, double v) { o.temperature = v; },
+       {1e-5, 1, 100},
+       {0, -1, huge, none}},
+      {"top_k",
+       [](SamplingOptions& o, double v) { o.top_k = static_cast<int>(v); },
+       {0, 1, 2e9},
+       {-1, -5}},
+      {"top_p",
+       [](SamplingOptions& o, double v) { o.top_p = v; },
+       {1e-9, 1},
+       {0, 1.0001, -1, none}},
       {"min_p", [](SamplingOptions& o, double v) { o.min_p = v; }, {0, 1}, {-0.1, 1.1, none}},
-      {"repetition_penalty", [](SamplingOptions& o, double v) { o.repetition_penalty = v; }, {0.1, 2}, {0, -1, huge, none}}};
+      {"repetition_penalty",
+       [](SamplingOptions& o, double v) { o.repetition_penalty = v; },
+       {0.1, 2},
+       {0, -1, huge, none}}};
   for (const auto& each : cases) {
     for (const double value : each.good) {
       SamplingOptions options;
@@ -163,8 +180,10 @@ TEST_CASE("draws follow the softmax of what is left") {
   double chi_square = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const double expected = count * std::exp(static_cast<double>(scores[i])) / total;
-    if (expected == 0) CHECK(seen[i] == 0);
-    else chi_square += (seen[i] - expected) * (seen[i] - expected) / expected;
+    if (expected == 0)
+      CHECK(seen[i] == 0);
+    else
+      chi_square += (seen[i] - expected) * (seen[i] - expected) / expected;
   }
   CHECK(chi_square < 27.9);  // 9 degrees of freedom at most: 1 in 1,000
 }
@@ -178,7 +197,8 @@ TEST_CASE("log-probabilities equal a softmax in double, whatever the options") {
   for (const float logit : logits) total += std::exp(static_cast<double>(logit));
   for (int i = 0; i < 50; ++i) {
     if (i == 12) continue;
-    CHECK(Sampler::logprob(logits, i) == doctest::Approx(logits[static_cast<std::size_t>(i)] - std::log(total)).epsilon(1e-12));
+    CHECK(Sampler::logprob(logits, i) ==
+          doctest::Approx(logits[static_cast<std::size_t>(i)] - std::log(total)).epsilon(1e-12));
   }
   CHECK(Sampler::logprob(logits, 12) == -static_cast<double>(infinity));
   const auto best = Sampler::likeliest(logits, 5);

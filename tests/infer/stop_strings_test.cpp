@@ -1,4 +1,5 @@
-// Nothing of a stop string is ever shown, wherever its pieces begin and end, and nothing else is lost.
+// Nothing of a stop string is ever shown, wherever its pieces begin and end, and nothing else is
+// lost.
 #include "gov/infer/stop_strings.hpp"
 
 #include <doctest/doctest.h>
@@ -36,7 +37,8 @@ TEST_CASE("the text before the first stop string is shown, for every cut into pi
       CAPTURE(piece);
       StopStrings stops(each.stops);
       std::string shown;
-      for (std::size_t at = 0; at < each.text.size(); at += piece) shown += stops.push(each.text.substr(at, piece));
+      for (std::size_t at = 0; at < each.text.size(); at += piece)
+        shown += stops.push(each.text.substr(at, piece));
       CHECK(each.shown.starts_with(shown));
       shown += stops.finish();
       CHECK(stops.found() == each.found);

@@ -1,5 +1,5 @@
-// Reading, checking, writing, comparing and spelling config structs. Every key of every struct is given
-// every kind of wrong value.
+// Reading, checking, writing, comparing and spelling config structs. Every key of every struct is
+// given every kind of wrong value.
 #include "gov/io/config_json.hpp"
 
 #include <doctest/doctest.h>
@@ -13,11 +13,13 @@ namespace {
 
 using namespace gov;
 
-using Members = std::vector<std::pair<std::string, std::string>>;  // keys and the text of their values
+using Members =
+    std::vector<std::pair<std::string, std::string>>;  // keys and the text of their values
 
 std::string object(const Members& members) {
   std::string text = "{";
-  for (const auto& [key, value] : members) text += (text.size() > 1 ? "," : "") + ("\"" + key + "\":" + value);
+  for (const auto& [key, value] : members)
+    text += (text.size() > 1 ? "," : "") + ("\"" + key + "\":" + value);
   return text + "}";
 }
 
@@ -53,13 +55,16 @@ Members members(const C& config) {
 struct Kinds {
   std::vector<std::pair<std::string, std::function<bool(const Json&)>>> takes;
   static bool whole(const Json& json, Range range) {
-    if (!json.is_integer() || (!json.describe().starts_with("-") && json.as_uint() >> 63)) return false;
+    if (!json.is_integer() || (!json.describe().starts_with("-") && json.as_uint() >> 63))
+      return false;
     const auto value = static_cast<double>(json.as_int());
     return range.min <= value && value <= range.max;
   }
   void operator()(std::string_view key, const index_t&, Range range) {
     const bool null_is_none = key == "sliding_window";
-    takes.emplace_back(key, [=](const Json& json) { return (null_is_none && json.is_null()) || whole(json, range); });
+    takes.emplace_back(key, [=](const Json& json) {
+      return (null_is_none && json.is_null()) || whole(json, range);
+    });
   }
   void operator()(std::string_view key, const double&, Range range) {
     takes.emplace_back(key, [=](const Json& json) {
@@ -80,8 +85,8 @@ struct Kinds {
   }
   void operator()(std::string_view key, const Extent&, Range range) {
     takes.emplace_back(key, [=](const Json& json) {
-      return whole(json, range) ||
-             (json.is_array() && json.size() == 2 && whole(json.at(0), range) && whole(json.at(1), range));
+      return whole(json, range) || (json.is_array() && json.size() == 2 &&
+                                    whole(json.at(0), range) && whole(json.at(1), range));
     });
   }
   void operator()(std::string_view key, const LayerTypes&, const index_t&) {
@@ -93,9 +98,27 @@ struct Kinds {
   }
 };
 
-const char* const values[] = {"null", "\"x\"", "true", "[]", "{}", "[1]", "[1,2,3]", "[16,\"a\"]", "0", "-1", "-0",
-                              "2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
-                              "1e308", "0.5", "1e-30", "[{}]", "\"\"", "{\"a\":1}"};
+const char* const values[] = {"null",
+                              "\"x\"",
+                              "true",
+                              "[]",
+                              "{}",
+                              "[1]",
+                              "[1,2,3]",
+                              "[16,\"a\"]",
+                              "0",
+                              "-1",
+                              "-0",
+                              "2147483648",
+                              "9223372036854775807",
+                              "9223372036854775808",
+                              "-9223372036854775808",
+                              "1e308",
+                              "0.5",
+                              "1e-30",
+                              "[{}]",
+                              "\"\"",
+                              "{\"a\":1}"};
 
 template <class C>
 void check_every_key(const C& config, bool nulls_are_defaults = false) {
@@ -120,7 +143,8 @@ void check_every_key(const C& config, bool nulls_are_defaults = false) {
         CHECK(what.find(key) != what.npos);
         CHECK(what.find("config.json") != what.npos);
         const bool typed = error->code() == Errc::bad_type || error->code() == Errc::bad_number ||
-                           error->code() == Errc::bad_config || error->code() == Errc::unsupported ||
+                           error->code() == Errc::bad_config ||
+                           error->code() == Errc::unsupported ||
                            error->code() == Errc::checkpoint_mismatch;  // several of those
         CHECK(typed);
       } else if (error) {
@@ -182,45 +206,92 @@ TEST_CASE("what is written is read back the same") {
   check_round_trip(InternVit6b::config);
   check_round_trip(TinyInternVit::config);
   check_round_trip(InternVlConfig{});
-  check_round_trip(InternVlConfig{.downsample_ratio = 0.25, .projector_hidden_act = kernel::Activation::silu,
-                                  .vision_feature_layer = -2, .vision_feature_select_strategy = FeatureSelect::full,
-                                  .ps_version = PsVersion::v1, .tie_word_embeddings = true});
-  check_round_trip(InternVitConfig{.image_size = {28, 56}, .patch_size = {14, 7}, .norm_type = NormType::rms_norm,
-                                   .layer_norm_eps = 0.1, .hidden_act = kernel::Activation::quick_gelu,
-                                   .use_qk_norm = true, .use_mask_token = true,
-                                   .use_absolute_position_embeddings = false, .use_mean_pooling = false});
-  check_round_trip(GptOssConfig{.num_hidden_layers = 5, .sliding_window = 7, .attention_bias = false,
-                                .rope_parameters = {}, .layer_types = LayerTypes("ffsfs")});
-  check_round_trip(GptOssConfig{.num_hidden_layers = 2, .sliding_window = 0, .layer_types = LayerTypes("ff")});
-  check_round_trip(GptOssConfig{.rope_parameters = {.rope_type = RopeType::linear, .rope_theta = 1e6, .factor = 2.5}});
+  check_round_trip(InternVlConfig{.downsample_ratio = 0.25,
+                                  .projector_hidden_act = kernel::Activation::silu,
+                                  .vision_feature_layer = -2,
+                                  .vision_feature_select_strategy = FeatureSelect::full,
+                                  .ps_version = PsVersion::v1,
+                                  .tie_word_embeddings = true});
+  check_round_trip(InternVitConfig{.image_size = {28, 56},
+                                   .patch_size = {14, 7},
+                                   .norm_type = NormType::rms_norm,
+                                   .layer_norm_eps = 0.1,
+                                   .hidden_act = kernel::Activation::quick_gelu,
+                                   .use_qk_norm = true,
+                                   .use_mask_token = true,
+                                   .use_absolute_position_embeddings = false,
+                                   .use_mean_pooling = false});
+  check_round_trip(GptOssConfig{.num_hidden_layers = 5,
+                                .sliding_window = 7,
+                                .attention_bias = false,
+                                .rope_parameters = {},
+                                .layer_types = LayerTypes("ffsfs")});
+  check_round_trip(
+      GptOssConfig{.num_hidden_layers = 2, .sliding_window = 0, .layer_types = LayerTypes("ff")});
   check_round_trip(GptOssConfig{
-      .rope_parameters = {.rope_type = RopeType::yarn, .rope_theta = 123456.75, .factor = 40, .beta_fast = 16,
-                          .beta_slow = 2, .truncate = true, .original_max_position_embeddings = 77,
-                          .attention_factor = 1.1, .mscale = 0.7, .mscale_all_dim = 0.3}});
+      .rope_parameters = {.rope_type = RopeType::linear, .rope_theta = 1e6, .factor = 2.5}});
+  check_round_trip(GptOssConfig{.rope_parameters = {.rope_type = RopeType::yarn,
+                                                    .rope_theta = 123456.75,
+                                                    .factor = 40,
+                                                    .beta_fast = 16,
+                                                    .beta_slow = 2,
+                                                    .truncate = true,
+                                                    .original_max_position_embeddings = 77,
+                                                    .attention_factor = 1.1,
+                                                    .mscale = 0.7,
+                                                    .mscale_all_dim = 0.3}});
 }
 
 TEST_CASE("both spellings of the rope, and what fills its gaps") {
-  const auto rope = [](const std::string& text) { return read<GptOssConfig>(text).rope_parameters; };
-  const RopeConfig yarn{.rope_type = RopeType::yarn, .rope_theta = 10000, .factor = 8, .truncate = true,
+  const auto rope = [](const std::string& text) {
+    return read<GptOssConfig>(text).rope_parameters;
+  };
+  const RopeConfig yarn{.rope_type = RopeType::yarn,
+                        .rope_theta = 10000,
+                        .factor = 8,
+                        .truncate = true,
                         .original_max_position_embeddings = 64};
-  CHECK(rope(R"({"rope_parameters":{"rope_type":"yarn","rope_theta":10000,"factor":8,"original_max_position_embeddings":64}})") == yarn);
-  CHECK(rope(R"({"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":8,"original_max_position_embeddings":64}})") == yarn);
-  CHECK(rope(R"({"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":64}})") == yarn);
+  CHECK(
+      rope(
+          R"({"rope_parameters":{"rope_type":"yarn","rope_theta":10000,"factor":8,"original_max_position_embeddings":64}})") ==
+      yarn);
+  CHECK(
+      rope(
+          R"({"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":8,"original_max_position_embeddings":64}})") ==
+      yarn);
+  CHECK(
+      rope(
+          R"({"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":64}})") ==
+      yarn);
   // The older spelling wins where it says anything; its own theta over the one at the top.
-  CHECK(rope(R"({"rope_parameters":{"rope_type":"linear"},"rope_theta":5,"rope_scaling":{"type":"yarn","rope_theta":10000,
+  CHECK(
+      rope(
+          R"({"rope_parameters":{"rope_type":"linear"},"rope_theta":5,"rope_scaling":{"type":"yarn","rope_theta":10000,
                  "factor":8,"original_max_position_embeddings":64}})") == yarn);
-  CHECK(rope(R"({"rope_scaling":{},"rope_parameters":{"rope_type":"yarn","rope_theta":10000,"factor":8,
+  CHECK(
+      rope(
+          R"({"rope_scaling":{},"rope_parameters":{"rope_type":"yarn","rope_theta":10000,"factor":8,
                  "original_max_position_embeddings":64}})") == yarn);
-  CHECK(rope(R"({"rope_scaling":null,"rope_theta":10000,"rope_parameters":{"rope_type":"yarn","factor":8,
+  CHECK(
+      rope(
+          R"({"rope_scaling":null,"rope_theta":10000,"rope_parameters":{"rope_type":"yarn","factor":8,
                  "original_max_position_embeddings":64}})") == yarn);
   // The original length: at the top, in the dictionary, else the longest there is.
   CHECK(rope(R"({"original_max_position_embeddings":64,"rope_theta":10000,
-                 "rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":32}})") == yarn);
-  CHECK(rope(R"({"max_position_embeddings":64,"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8}})") == yarn);
-  CHECK(rope(R"({"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8}})").original_max_position_embeddings == 131072);
+                 "rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":32}})") ==
+        yarn);
+  CHECK(
+      rope(
+          R"({"max_position_embeddings":64,"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8}})") ==
+      yarn);
+  CHECK(rope(R"({"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":8}})")
+            .original_max_position_embeddings == 131072);
   // factor null is the ratio of the lengths; other nulls are the defaults.
-  CHECK(rope(R"({"max_position_embeddings":512,"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":null,
-                 "original_max_position_embeddings":64,"beta_fast":null,"attention_factor":null,"mscale":null}})") == yarn);
+  CHECK(
+      rope(
+          R"({"max_position_embeddings":512,"rope_theta":10000,"rope_scaling":{"type":"yarn","factor":null,
+                 "original_max_position_embeddings":64,"beta_fast":null,"attention_factor":null,"mscale":null}})") ==
+      yarn);
   // Nothing said: the class's own; an empty dictionary likewise, with the top's theta.
   CHECK(rope("{}") == GptOssConfig{}.rope_parameters);
   CHECK(rope(R"({"rope_theta":10000,"rope_parameters":{}})").rope_theta == 10000);
@@ -246,8 +317,10 @@ TEST_CASE("a rope that is wrong is refused by its path") {
       {R"({"rope_scaling":{"type":"dynamic","factor":2}})", "rope_scaling.type"},
       {R"({"rope_scaling":{"type":"yarn","factor":0}})", "rope_scaling.factor"},
       {R"({"rope_scaling":{"type":"yarn","factor":-3}})", "rope_scaling.factor"},
-      {R"({"rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":0}})", "rope_scaling.original_max_position_embeddings"},
-      {R"({"original_max_position_embeddings":-5,"rope_scaling":{"type":"yarn","factor":8}})", "original_max_position_embeddings"},
+      {R"({"rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":0}})",
+       "rope_scaling.original_max_position_embeddings"},
+      {R"({"original_max_position_embeddings":-5,"rope_scaling":{"type":"yarn","factor":8}})",
+       "original_max_position_embeddings"},
       {R"({"rope_scaling":{"type":"yarn","factor":8,"truncate":1}})", "rope_scaling.truncate"},
   };
   for (const auto& each : cases) {
@@ -257,8 +330,9 @@ TEST_CASE("a rope that is wrong is refused by its path") {
     CHECK(error->field() == each.field);
     CHECK(error->file() == "config.json");
   }
-  CHECK(error_of([] { read<GptOssConfig>(R"({"rope_parameters":{"rope_type":"llama3"}})"); })->expected() ==
-        "one of default, linear, yarn");
+  CHECK(error_of([] {
+          read<GptOssConfig>(R"({"rope_parameters":{"rope_type":"llama3"}})");
+        })->expected() == "one of default, linear, yarn");
 }
 
 TEST_CASE("layer types: as many as layers, of two kinds") {
@@ -269,11 +343,12 @@ TEST_CASE("layer types: as many as layers, of two kinds") {
   struct Case {
     const char *list, *field;
   };
-  const Case cases[] = {{R"(["full_attention"])", "layer_types"},
-                        {R"(["full_attention","chunked_attention","full_attention"])", "layer_types[1]"},
-                        {R"(["full_attention",3,"full_attention"])", "layer_types[1]"},
-                        {R"("full_attention")", "layer_types"},
-                        {"null", "layer_types"}};
+  const Case cases[] = {
+      {R"(["full_attention"])", "layer_types"},
+      {R"(["full_attention","chunked_attention","full_attention"])", "layer_types[1]"},
+      {R"(["full_attention",3,"full_attention"])", "layer_types[1]"},
+      {R"("full_attention")", "layer_types"},
+      {"null", "layer_types"}};
   for (const auto& each : cases) {
     CAPTURE(each.list);
     CHECK(error_of([&] { types(each.list); })->field() == each.field);
@@ -281,7 +356,9 @@ TEST_CASE("layer types: as many as layers, of two kinds") {
 }
 
 TEST_CASE("extents: one number or two") {
-  const auto size = [](const std::string& text) { return read<InternVitConfig>(R"({"image_size":)" + text + "}").image_size; };
+  const auto size = [](const std::string& text) {
+    return read<InternVitConfig>(R"({"image_size":)" + text + "}").image_size;
+  };
   CHECK(size("28") == Extent{28, 28});
   CHECK(size("[28,56]") == Extent{28, 56});
   CHECK(size("[28,56]") != Extent{56, 28});
@@ -290,7 +367,9 @@ TEST_CASE("extents: one number or two") {
 TEST_CASE("aliases serve where our own key is absent") {
   Problems problems("f");
   const auto read_alias = [&](const std::string& text) {
-    return read_config<GptOssConfig>({parse_json(text, "f"), {{"num_local_experts", "num_experts"}}}, problems).num_local_experts;
+    return read_config<GptOssConfig>(
+               {parse_json(text, "f"), {{"num_local_experts", "num_experts"}}}, problems)
+        .num_local_experts;
   };
   CHECK(read_alias(R"({"num_experts":8})") == 8);
   CHECK(read_alias(R"({"num_experts":8,"num_local_experts":16})") == 16);
@@ -299,22 +378,28 @@ TEST_CASE("aliases serve where our own key is absent") {
 
 TEST_CASE("all problems are told at once; the cross-checks come when every value is good") {
   const auto error = error_of([] {
-    read<GptOssConfig>(R"({"hidden_size":0,"head_dim":"x","rms_norm_eps":-1,"rope_scaling":{"type":"yarn","factor":[]}})");
+    read<GptOssConfig>(
+        R"({"hidden_size":0,"head_dim":"x","rms_norm_eps":-1,"rope_scaling":{"type":"yarn","factor":[]}})");
   });
   REQUIRE(error);
   const std::string what = error->what();
-  for (const char* part : {"4 problems", "hidden_size", "head_dim", "rms_norm_eps", "rope_scaling.factor"}) {
+  for (const char* part :
+       {"4 problems", "hidden_size", "head_dim", "rms_norm_eps", "rope_scaling.factor"}) {
     CAPTURE(part);
     CHECK(what.find(part) != what.npos);
   }
   struct Case {
     const char *text, *expected;
   };
-  const Case cases[] = {{R"({"num_attention_heads":6,"num_key_value_heads":4})", "num_attention_heads must be a multiple of num_key_value_heads"},
-                        {R"({"head_dim":33})", "head_dim must be even"},
-                        {R"({"num_local_experts":2})", "num_experts_per_tok must be at most num_local_experts"},
-                        {R"({"sliding_window":0})", "sliding_window must be at least 1 where layer_types has sliding layers"},
-                        {R"({"sliding_window":null})", "sliding_window must be at least 1 where layer_types has sliding layers"}};
+  const Case cases[] = {
+      {R"({"num_attention_heads":6,"num_key_value_heads":4})",
+       "num_attention_heads must be a multiple of num_key_value_heads"},
+      {R"({"head_dim":33})", "head_dim must be even"},
+      {R"({"num_local_experts":2})", "num_experts_per_tok must be at most num_local_experts"},
+      {R"({"sliding_window":0})",
+       "sliding_window must be at least 1 where layer_types has sliding layers"},
+      {R"({"sliding_window":null})",
+       "sliding_window must be at least 1 where layer_types has sliding layers"}};
   for (const auto& each : cases) {
     CAPTURE(each.text);
     const auto found = error_of([&] { read<GptOssConfig>(each.text); });
@@ -333,12 +418,12 @@ TEST_CASE("differences: key, the file's value, the compiled one") {
   wanted.num_hidden_layers = 3, wanted.layer_types = LayerTypes("sff");
   wanted.rope_parameters.factor = 4;
   wanted.attention_bias = false;
-  const std::vector<std::string> expected{
-      "text_config.num_hidden_layers=3 (compiled 2)",
-      "text_config.attention_bias=false (compiled true)",
-      "text_config.rope_parameters.factor=4.0 (compiled 32.0)",
-      "text_config.layer_types=[\"sliding_attention\", \"full_attention\", \"full_attention\"] (compiled "
-      "[\"sliding_attention\", \"full_attention\"])"};
+  const std::vector<std::string> expected{"text_config.num_hidden_layers=3 (compiled 2)",
+                                          "text_config.attention_bias=false (compiled true)",
+                                          "text_config.rope_parameters.factor=4.0 (compiled 32.0)",
+                                          "text_config.layer_types=[\"sliding_attention\", "
+                                          "\"full_attention\", \"full_attention\"] (compiled "
+                                          "[\"sliding_attention\", \"full_attention\"])"};
   const auto found = config_differences(wanted, TinyGptOss::config, "text_config.");
   REQUIRE(found.size() == expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) CHECK(found[i] == expected[i]);
@@ -355,52 +440,88 @@ std::string squeezed(std::string text) {
 }
 
 // The initialiser is compiled, equals the config, and is what config_code writes for it.
-#define GOV_CHECK_CODE(Type, config, ...)                              \
-  {                                                                    \
-    constexpr Type compiled __VA_ARGS__;                               \
-    static_assert(compiled == config);                                 \
-    CHECK(squeezed(config_code(config)) == squeezed(#__VA_ARGS__));    \
+#define GOV_CHECK_CODE(Type, config, ...)                           \
+  {                                                                 \
+    constexpr Type compiled __VA_ARGS__;                            \
+    static_assert(compiled == config);                              \
+    CHECK(squeezed(config_code(config)) == squeezed(#__VA_ARGS__)); \
   }
 
 TEST_CASE("the C++ of a config compiles to that config") {
   GOV_CHECK_CODE(GptOssConfig, GptOssConfig{}, {})
   GOV_CHECK_CODE(GptOssConfig, GptOss120b::config, {})
   GOV_CHECK_CODE(GptOssConfig, GptOss20b::config,
-                 {.num_hidden_layers = 24, .num_local_experts = 32, .layer_types = gov::LayerTypes("sfsfsfsfsfsfsfsfsfsfsfsf")})
+                 {.num_hidden_layers = 24,
+                  .num_local_experts = 32,
+                  .layer_types = gov::LayerTypes("sfsfsfsfsfsfsfsfsfsfsfsf")})
   GOV_CHECK_CODE(GptOssConfig, InternVl35GptOss20b::Language::config,
-                 {.num_hidden_layers = 24, .num_local_experts = 32, .vocab_size = 200028,
+                 {.num_hidden_layers = 24,
+                  .num_local_experts = 32,
+                  .vocab_size = 200028,
                   .layer_types = gov::LayerTypes("sfsfsfsfsfsfsfsfsfsfsfsf")})
   GOV_CHECK_CODE(GptOssConfig, TinyGptOss::config,
-                 {.hidden_size = 64, .intermediate_size = 64, .num_hidden_layers = 2, .num_attention_heads = 4,
-                  .num_key_value_heads = 2, .head_dim = 32, .num_local_experts = 4, .num_experts_per_tok = 2,
-                  .vocab_size = 256, .sliding_window = 8, .max_position_embeddings = 2048,
-                  .rope_parameters = {.rope_type = gov::RopeType::yarn, .rope_theta = 150000.0, .factor = 32.0,
-                                      .beta_fast = 32.0, .beta_slow = 1.0, .truncate = false,
+                 {.hidden_size = 64,
+                  .intermediate_size = 64,
+                  .num_hidden_layers = 2,
+                  .num_attention_heads = 4,
+                  .num_key_value_heads = 2,
+                  .head_dim = 32,
+                  .num_local_experts = 4,
+                  .num_experts_per_tok = 2,
+                  .vocab_size = 256,
+                  .sliding_window = 8,
+                  .max_position_embeddings = 2048,
+                  .rope_parameters = {.rope_type = gov::RopeType::yarn,
+                                      .rope_theta = 150000.0,
+                                      .factor = 32.0,
+                                      .beta_fast = 32.0,
+                                      .beta_slow = 1.0,
+                                      .truncate = false,
                                       .original_max_position_embeddings = 64},
                   .layer_types = gov::LayerTypes("sf")})
-  constexpr GptOssConfig plain{.num_hidden_layers = 3, .rope_parameters = {.rope_theta = 500000}, .layer_types = LayerTypes("ffs")};
+  constexpr GptOssConfig plain{.num_hidden_layers = 3,
+                               .rope_parameters = {.rope_theta = 500000},
+                               .layer_types = LayerTypes("ffs")};
   GOV_CHECK_CODE(GptOssConfig, plain,
-                 {.num_hidden_layers = 3, .rope_parameters = {.rope_theta = 5e+05}, .layer_types = gov::LayerTypes("ffs")})
+                 {.num_hidden_layers = 3,
+                  .rope_parameters = {.rope_theta = 5e+05},
+                  .layer_types = gov::LayerTypes("ffs")})
   GOV_CHECK_CODE(InternVitConfig, InternVit300m::config, {.attention_bias = true})
   GOV_CHECK_CODE(InternVitConfig, InternVit6b::config,
-                 {.hidden_size = 3200, .intermediate_size = 12800, .num_hidden_layers = 45, .num_attention_heads = 25,
-                  .norm_type = gov::NormType::rms_norm, .use_qk_norm = true})
+                 {.hidden_size = 3200,
+                  .intermediate_size = 12800,
+                  .num_hidden_layers = 45,
+                  .num_attention_heads = 25,
+                  .norm_type = gov::NormType::rms_norm,
+                  .use_qk_norm = true})
   GOV_CHECK_CODE(InternVitConfig, TinyInternVit::config,
-                 {.hidden_size = 64, .intermediate_size = 128, .num_hidden_layers = 2, .num_attention_heads = 2,
-                  .image_size = {32, 32}, .patch_size = {8, 8}, .attention_bias = true})
+                 {.hidden_size = 64,
+                  .intermediate_size = 128,
+                  .num_hidden_layers = 2,
+                  .num_attention_heads = 2,
+                  .image_size = {32, 32},
+                  .patch_size = {8, 8},
+                  .attention_bias = true})
   GOV_CHECK_CODE(InternVlConfig, TinyGov::config, {})
-  constexpr InternVlConfig other{.downsample_ratio = 0.25, .projector_hidden_act = kernel::Activation::gelu_tanh,
-                                 .vision_feature_layer = -3, .vision_feature_select_strategy = FeatureSelect::full,
-                                 .ps_version = PsVersion::v1, .tie_word_embeddings = true};
+  constexpr InternVlConfig other{.downsample_ratio = 0.25,
+                                 .projector_hidden_act = kernel::Activation::gelu_tanh,
+                                 .vision_feature_layer = -3,
+                                 .vision_feature_select_strategy = FeatureSelect::full,
+                                 .ps_version = PsVersion::v1,
+                                 .tie_word_embeddings = true};
   GOV_CHECK_CODE(InternVlConfig, other,
-                 {.downsample_ratio = 0.25, .projector_hidden_act = gov::kernel::Activation::gelu_tanh,
-                  .vision_feature_layer = -3, .vision_feature_select_strategy = gov::FeatureSelect::full,
-                  .ps_version = gov::PsVersion::v1, .tie_word_embeddings = true})
+                 {.downsample_ratio = 0.25,
+                  .projector_hidden_act = gov::kernel::Activation::gelu_tanh,
+                  .vision_feature_layer = -3,
+                  .vision_feature_select_strategy = gov::FeatureSelect::full,
+                  .ps_version = gov::PsVersion::v1,
+                  .tie_word_embeddings = true})
 }
 
 TEST_CASE("enumerations: every spelling is read, the first is written") {
   for (const auto& [name, value] : EnumNames<kernel::Activation>::values)
-    CHECK(read<InternVlConfig>(R"({"projector_hidden_act":")" + std::string(name) + "\"}").projector_hidden_act == value);
+    CHECK(read<InternVlConfig>(R"({"projector_hidden_act":")" + std::string(name) + "\"}")
+              .projector_hidden_act == value);
   CHECK(spelled(kernel::Activation::gelu_tanh) == "gelu_tanh");
   CHECK(spelled(FeatureSelect::default_) == "default");
   const auto error = error_of([] { read<InternVlConfig>(R"({"projector_hidden_act":"mish"})"); });

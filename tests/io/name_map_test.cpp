@@ -26,27 +26,43 @@ const Layout all_layouts[] = {Layout::hf, Layout::hf_old, Layout::internvl, Layo
 
 // Both spellings of a part of a fused tensor are written "name#part/parts".
 std::string text(const SpelledName& spelled) {
-  return spelled.name + (spelled.parts > 1 ? "#" + std::to_string(spelled.part) + "/" + std::to_string(spelled.parts) : "");
+  return spelled.name + (spelled.parts > 1 ? "#" + std::to_string(spelled.part) + "/" +
+                                                 std::to_string(spelled.parts)
+                                           : "");
 }
 
 TEST_CASE("our names are those of a Hugging Face state dict") {
   std::set<std::string> names;
   for (const auto& p : parameters<InternVl35GptOss20b>()) names.insert(p.name);
   CHECK(names.size() == 4 + 24 * 18 + 6 + 2 + 24 * 17 + 1);
-  for (const char* name :
-       {"model.vision_tower.embeddings.cls_token", "model.vision_tower.embeddings.position_embeddings",
-        "model.vision_tower.embeddings.patch_embeddings.projection.weight", "model.vision_tower.embeddings.patch_embeddings.projection.bias",
-        "model.vision_tower.encoder.layer.23.layernorm_before.weight", "model.vision_tower.encoder.layer.23.layernorm_after.bias",
-        "model.vision_tower.encoder.layer.0.attention.q_proj.bias", "model.vision_tower.encoder.layer.0.attention.projection_layer.weight",
-        "model.vision_tower.encoder.layer.0.mlp.fc1.weight", "model.vision_tower.encoder.layer.0.mlp.fc2.bias",
-        "model.vision_tower.encoder.layer.0.lambda_1", "model.vision_tower.encoder.layer.0.lambda_2",
-        "model.multi_modal_projector.layer_norm.weight", "model.multi_modal_projector.linear_1.bias", "model.multi_modal_projector.linear_2.weight",
-        "model.language_model.embed_tokens.weight", "model.language_model.layers.23.input_layernorm.weight",
-        "model.language_model.layers.23.post_attention_layernorm.weight", "model.language_model.layers.0.self_attn.q_proj.weight",
-        "model.language_model.layers.0.self_attn.o_proj.bias", "model.language_model.layers.0.self_attn.sinks",
-        "model.language_model.layers.0.mlp.router.weight", "model.language_model.layers.0.mlp.experts.gate_up_proj",
-        "model.language_model.layers.0.mlp.experts.gate_up_proj_bias", "model.language_model.layers.0.mlp.experts.down_proj",
-        "model.language_model.layers.0.mlp.experts.down_proj_bias", "model.language_model.norm.weight", "lm_head.weight"}) {
+  for (const char* name : {"model.vision_tower.embeddings.cls_token",
+                           "model.vision_tower.embeddings.position_embeddings",
+                           "model.vision_tower.embeddings.patch_embeddings.projection.weight",
+                           "model.vision_tower.embeddings.patch_embeddings.projection.bias",
+                           "model.vision_tower.encoder.layer.23.layernorm_before.weight",
+                           "model.vision_tower.encoder.layer.23.layernorm_after.bias",
+                           "model.vision_tower.encoder.layer.0.attention.q_proj.bias",
+                           "model.vision_tower.encoder.layer.0.attention.projection_layer.weight",
+                           "model.vision_tower.encoder.layer.0.mlp.fc1.weight",
+                           "model.vision_tower.encoder.layer.0.mlp.fc2.bias",
+                           "model.vision_tower.encoder.layer.0.lambda_1",
+                           "model.vision_tower.encoder.layer.0.lambda_2",
+                           "model.multi_modal_projector.layer_norm.weight",
+                           "model.multi_modal_projector.linear_1.bias",
+                           "model.multi_modal_projector.linear_2.weight",
+                           "model.language_model.embed_tokens.weight",
+                           "model.language_model.layers.23.input_layernorm.weight",
+                           "model.language_model.layers.23.post_attention_layernorm.weight",
+                           "model.language_model.layers.0.self_attn.q_proj.weight",
+                           "model.language_model.layers.0.self_attn.o_proj.bias",
+                           "model.language_model.layers.0.self_attn.sinks",
+                           "model.language_model.layers.0.mlp.router.weight",
+                           "model.language_model.layers.0.mlp.experts.gate_up_proj",
+                           "model.language_model.layers.0.mlp.experts.gate_up_proj_bias",
+                           "model.language_model.layers.0.mlp.experts.down_proj",
+                           "model.language_model.layers.0.mlp.experts.down_proj_bias",
+                           "model.language_model.norm.weight",
+                           "lm_head.weight"}) {
     CAPTURE(name);
     CHECK(names.contains(name));
   }
@@ -57,24 +73,52 @@ TEST_CASE("the table of spellings of a multimodal model") {
     const char *ours, *old, *internvl;
   };
   const Row rows[] = {
-      {"model.vision_tower.embeddings.cls_token", "vision_tower.embeddings.cls_token", "vision_model.embeddings.class_embedding"},
-      {"model.vision_tower.embeddings.position_embeddings", "vision_tower.embeddings.position_embeddings", "vision_model.embeddings.position_embedding"},
-      {"model.vision_tower.embeddings.patch_embeddings.projection.weight", "vision_tower.embeddings.patch_embeddings.projection.weight", "vision_model.embeddings.patch_embedding.weight"},
-      {"model.vision_tower.encoder.layer.11.layernorm_before.bias", "vision_tower.encoder.layer.11.layernorm_before.bias", "vision_model.encoder.layers.11.norm1.bias"},
-      {"model.vision_tower.encoder.layer.11.layernorm_after.weight", "vision_tower.encoder.layer.11.layernorm_after.weight", "vision_model.encoder.layers.11.norm2.weight"},
-      {"model.vision_tower.encoder.layer.11.attention.q_proj.weight", "vision_tower.encoder.layer.11.attention.q_proj.weight", "vision_model.encoder.layers.11.attn.qkv.weight#0/3"},
-      {"model.vision_tower.encoder.layer.11.attention.k_proj.bias", "vision_tower.encoder.layer.11.attention.k_proj.bias", "vision_model.encoder.layers.11.attn.qkv.bias#1/3"},
-      {"model.vision_tower.encoder.layer.11.attention.v_proj.weight", "vision_tower.encoder.layer.11.attention.v_proj.weight", "vision_model.encoder.layers.11.attn.qkv.weight#2/3"},
-      {"model.vision_tower.encoder.layer.11.attention.q_norm.weight", "vision_tower.encoder.layer.11.attention.q_norm.weight", "vision_model.encoder.layers.11.attn.q_norm.weight"},
-      {"model.vision_tower.encoder.layer.11.attention.projection_layer.bias", "vision_tower.encoder.layer.11.attention.projection_layer.bias", "vision_model.encoder.layers.11.attn.proj.bias"},
-      {"model.vision_tower.encoder.layer.11.lambda_1", "vision_tower.encoder.layer.11.lambda_1", "vision_model.encoder.layers.11.ls1"},
-      {"model.vision_tower.encoder.layer.11.lambda_2", "vision_tower.encoder.layer.11.lambda_2", "vision_model.encoder.layers.11.ls2"},
-      {"model.vision_tower.encoder.layer.11.mlp.fc1.weight", "vision_tower.encoder.layer.11.mlp.fc1.weight", "vision_model.encoder.layers.11.mlp.fc1.weight"},
-      {"model.multi_modal_projector.layer_norm.weight", "multi_modal_projector.layer_norm.weight", "mlp1.0.weight"},
-      {"model.multi_modal_projector.linear_1.bias", "multi_modal_projector.linear_1.bias", "mlp1.1.bias"},
-      {"model.multi_modal_projector.linear_2.weight", "multi_modal_projector.linear_2.weight", "mlp1.3.weight"},
-      {"model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight", "language_model.model.embed_tokens.weight"},
-      {"model.language_model.layers.3.mlp.experts.down_proj", "language_model.model.layers.3.mlp.experts.down_proj", "language_model.model.layers.3.mlp.experts.down_proj"},
+      {"model.vision_tower.embeddings.cls_token", "vision_tower.embeddings.cls_token",
+       "vision_model.embeddings.class_embedding"},
+      {"model.vision_tower.embeddings.position_embeddings",
+       "vision_tower.embeddings.position_embeddings", "vision_model.embeddings.position_embedding"},
+      {"model.vision_tower.embeddings.patch_embeddings.projection.weight",
+       "vision_tower.embeddings.patch_embeddings.projection.weight",
+       "vision_model.embeddings.patch_embedding.weight"},
+      {"model.vision_tower.encoder.layer.11.layernorm_before.bias",
+       "vision_tower.encoder.layer.11.layernorm_before.bias",
+       "vision_model.encoder.layers.11.norm1.bias"},
+      {"model.vision_tower.encoder.layer.11.layernorm_after.weight",
+       "vision_tower.encoder.layer.11.layernorm_after.weight",
+       "vision_model.encoder.layers.11.norm2.weight"},
+      {"model.vision_tower.encoder.layer.11.attention.q_proj.weight",
+       "vision_tower.encoder.layer.11.attention.q_proj.weight",
+       "vision_model.encoder.layers.11.attn.qkv.weight#0/3"},
+      {"model.vision_tower.encoder.layer.11.attention.k_proj.bias",
+       "vision_tower.encoder.layer.11.attention.k_proj.bias",
+       "vision_model.encoder.layers.11.attn.qkv.bias#1/3"},
+      {"model.vision_tower.encoder.layer.11.attention.v_proj.weight",
+       "vision_tower.encoder.layer.11.attention.v_proj.weight",
+       "vision_model.encoder.layers.11.attn.qkv.weight#2/3"},
+      {"model.vision_tower.encoder.layer.11.attention.q_norm.weight",
+       "vision_tower.encoder.layer.11.attention.q_norm.weight",
+       "vision_model.encoder.layers.11.attn.q_norm.weight"},
+      {"model.vision_tower.encoder.layer.11.attention.projection_layer.bias",
+       "vision_tower.encoder.layer.11.attention.projection_layer.bias",
+       "vision_model.encoder.layers.11.attn.proj.bias"},
+      {"model.vision_tower.encoder.layer.11.lambda_1", "vision_tower.encoder.layer.11.lambda_1",
+       "vision_model.encoder.layers.11.ls1"},
+      {"model.vision_tower.encoder.layer.11.lambda_2", "vision_tower.encoder.layer.11.lambda_2",
+       "vision_model.encoder.layers.11.ls2"},
+      {"model.vision_tower.encoder.layer.11.mlp.fc1.weight",
+       "vision_tower.encoder.layer.11.mlp.fc1.weight",
+       "vision_model.encoder.layers.11.mlp.fc1.weight"},
+      {"model.multi_modal_projector.layer_norm.weight", "multi_modal_projector.layer_norm.weight",
+       "mlp1.0.weight"},
+      {"model.multi_modal_projector.linear_1.bias", "multi_modal_projector.linear_1.bias",
+       "mlp1.1.bias"},
+      {"model.multi_modal_projector.linear_2.weight", "multi_modal_projector.linear_2.weight",
+       "mlp1.3.weight"},
+      {"model.language_model.embed_tokens.weight", "language_model.model.embed_tokens.weight",
+       "language_model.model.embed_tokens.weight"},
+      {"model.language_model.layers.3.mlp.experts.down_proj",
+       "language_model.model.layers.3.mlp.experts.down_proj",
+       "language_model.model.layers.3.mlp.experts.down_proj"},
       {"lm_head.weight", "language_model.lm_head.weight", "language_model.lm_head.weight"}};
   for (const auto& row : rows) {
     CAPTURE(std::string(row.ours));
@@ -86,16 +130,22 @@ TEST_CASE("the table of spellings of a multimodal model") {
 
 TEST_CASE("the table of openai's spellings") {
   const std::pair<const char*, const char*> rows[] = {
-      {"model.embed_tokens.weight", "embedding.weight"}, {"lm_head.weight", "unembedding.weight"}, {"model.norm.weight", "norm.scale"},
+      {"model.embed_tokens.weight", "embedding.weight"},
+      {"lm_head.weight", "unembedding.weight"},
+      {"model.norm.weight", "norm.scale"},
       {"model.layers.7.input_layernorm.weight", "block.7.attn.norm.scale"},
       {"model.layers.7.post_attention_layernorm.weight", "block.7.mlp.norm.scale"},
       {"model.layers.7.self_attn.q_proj.weight", "block.7.attn.qkv.weight#0/3"},
       {"model.layers.7.self_attn.k_proj.weight", "block.7.attn.qkv.weight#1/3"},
       {"model.layers.7.self_attn.v_proj.bias", "block.7.attn.qkv.bias#2/3"},
-      {"model.layers.7.self_attn.o_proj.weight", "block.7.attn.out.weight"}, {"model.layers.7.self_attn.o_proj.bias", "block.7.attn.out.bias"},
-      {"model.layers.7.self_attn.sinks", "block.7.attn.sinks"}, {"model.layers.7.mlp.router.weight", "block.7.mlp.gate.weight"},
-      {"model.layers.7.mlp.router.bias", "block.7.mlp.gate.bias"}, {"model.layers.7.mlp.experts.gate_up_proj", "block.7.mlp.mlp1_weight"},
-      {"model.layers.7.mlp.experts.gate_up_proj_bias", "block.7.mlp.mlp1_bias"}, {"model.layers.7.mlp.experts.down_proj", "block.7.mlp.mlp2_weight"},
+      {"model.layers.7.self_attn.o_proj.weight", "block.7.attn.out.weight"},
+      {"model.layers.7.self_attn.o_proj.bias", "block.7.attn.out.bias"},
+      {"model.layers.7.self_attn.sinks", "block.7.attn.sinks"},
+      {"model.layers.7.mlp.router.weight", "block.7.mlp.gate.weight"},
+      {"model.layers.7.mlp.router.bias", "block.7.mlp.gate.bias"},
+      {"model.layers.7.mlp.experts.gate_up_proj", "block.7.mlp.mlp1_weight"},
+      {"model.layers.7.mlp.experts.gate_up_proj_bias", "block.7.mlp.mlp1_bias"},
+      {"model.layers.7.mlp.experts.down_proj", "block.7.mlp.mlp2_weight"},
       {"model.layers.7.mlp.experts.down_proj_bias", "block.7.mlp.mlp2_bias"}};
   for (const auto& [ours, theirs] : rows) {
     CAPTURE(std::string(ours));
@@ -123,7 +173,8 @@ void check_unique(Layout layout) {
   for (auto& [name, parts] : taken) {
     CAPTURE(name);
     std::sort(parts.begin(), parts.end());
-    CHECK(static_cast<int>(parts.size()) == parts.front().second);  // a fused tensor has all its parts, in order
+    CHECK(static_cast<int>(parts.size()) ==
+          parts.front().second);  // a fused tensor has all its parts, in order
     for (std::size_t i = 0; i < parts.size(); ++i) CHECK(parts[i].first == static_cast<int>(i));
   }
 }
@@ -140,8 +191,10 @@ TEST_CASE("in each layout every parameter has a place of its own") {
 TEST_CASE("a layout is told by its tensors") {
   const auto told = []<class Cfg>(Layout layout, std::type_identity<Cfg>) {
     std::set<std::string> names;
-    for (const auto& p : parameters<Cfg>()) names.insert(spell(layout, p.name, Multimodal<Cfg>).name);
-    return detect_layout([&](std::string_view name) { return names.contains(std::string(name)); }, Multimodal<Cfg>);
+    for (const auto& p : parameters<Cfg>())
+      names.insert(spell(layout, p.name, Multimodal<Cfg>).name);
+    return detect_layout([&](std::string_view name) { return names.contains(std::string(name)); },
+                         Multimodal<Cfg>);
   };
   for (const Layout layout : {Layout::hf, Layout::hf_old, Layout::internvl})
     CHECK(told(layout, std::type_identity<TinyGov>{}) == layout);

@@ -12,9 +12,13 @@ using Names = EnumNames<kernel::Activation>;
 
 TEST_CASE("each of transformers' spellings names the formula it stands for there") {
   const std::pair<std::string_view, kernel::Activation> expected[] = {
-      {"gelu", kernel::Activation::gelu}, {"gelu_new", kernel::Activation::gelu_tanh},
-      {"gelu_pytorch_tanh", kernel::Activation::gelu_tanh}, {"quick_gelu", kernel::Activation::quick_gelu},
-      {"silu", kernel::Activation::silu}, {"swish", kernel::Activation::silu}, {"relu", kernel::Activation::relu}};
+      {"gelu", kernel::Activation::gelu},
+      {"gelu_new", kernel::Activation::gelu_tanh},
+      {"gelu_pytorch_tanh", kernel::Activation::gelu_tanh},
+      {"quick_gelu", kernel::Activation::quick_gelu},
+      {"silu", kernel::Activation::silu},
+      {"swish", kernel::Activation::silu},
+      {"relu", kernel::Activation::relu}};
   for (const auto& [name, activation] : expected) {
     CAPTURE(std::string(name));
     bool found = false;
@@ -37,7 +41,8 @@ TEST_CASE("spellings are unique, and the enumerators are in the order of the enu
     CHECK(static_cast<std::size_t>(order[i]) == i);
     // Each enumerator is also a spelling of its value, so that what is written can be read.
     bool found = false;
-    for (const auto& [spelled, value] : Names::values) found = found || (spelled == Names::enumerators[i] && value == order[i]);
+    for (const auto& [spelled, value] : Names::values)
+      found = found || (spelled == Names::enumerators[i] && value == order[i]);
     CHECK(found);
   }
 }

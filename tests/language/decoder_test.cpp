@@ -1,4 +1,5 @@
-// The skeleton: what flows from layer to layer, what each layer may see, what is left to the caller.
+// The skeleton: what flows from layer to layer, what each layer may see, what is left to the
+// caller.
 #include "gov/language/decoder.hpp"
 
 #include <doctest/doctest.h>
@@ -55,8 +56,10 @@ struct Fixture {
   }
 };
 
-bool same_from(const std::vector<float>& a, const std::vector<float>& b, std::size_t first, std::size_t last) {
-  return std::equal(a.begin() + static_cast<index_t>(first) * 64, a.begin() + static_cast<index_t>(last) * 64,
+bool same_from(const std::vector<float>& a, const std::vector<float>& b, std::size_t first,
+               std::size_t last) {
+  return std::equal(a.begin() + static_cast<index_t>(first) * 64,
+                    a.begin() + static_cast<index_t>(last) * 64,
                     b.begin() + static_cast<index_t>(first) * 64);
 }
 
@@ -64,7 +67,8 @@ TEST_CASE("the residual stream is shown in order, from the embeddings to behind 
   Fixture f;
   const auto x = random_values(20 * 64, 1);
   const auto seen = f.run({x});
-  CHECK(seen.order == std::vector<std::string>{"hidden_states.0", "hidden_states.1", "hidden_states.2"});
+  CHECK(seen.order ==
+        std::vector<std::string>{"hidden_states.0", "hidden_states.1", "hidden_states.2"});
   CHECK(seen.rows.at("hidden_states.0") == x);
 }
 
@@ -72,14 +76,17 @@ TEST_CASE("with silent layers only the final norm is left") {
   Fixture f;
   for (auto& layer : f.params.layers) {
     const auto clear = [](auto& p) { std::fill_n(p.values(), p.size, 0.0f); };
-    const auto clear_matrix = [](auto& p) { std::memset(p.data, 0, static_cast<std::size_t>(p.size * 4)); };
+    const auto clear_matrix = [](auto& p) {
+      std::memset(p.data, 0, static_cast<std::size_t>(p.size * 4));
+    };
     clear_matrix(layer.self_attn.o_proj.weight), clear(layer.self_attn.o_proj.bias);
     clear_matrix(layer.mlp.down_proj), clear(layer.mlp.down_proj_bias);
   }
   const auto x = random_values(9 * 64, 1);
   const auto seen = f.run({x});
   CHECK(seen.rows.at("hidden_states.1") == x);
-  const auto truth = naive_norm({x.begin(), x.end()}, 64, f.params.norm.weight.values(), nullptr, 1e-5, false);
+  const auto truth =
+      naive_norm({x.begin(), x.end()}, 64, f.params.norm.weight.values(), nullptr, 1e-5, false);
   CHECK(relative_gap(seen.rows.at("hidden_states.2"), truth) < 2e-6);
 }
 
@@ -118,7 +125,8 @@ TEST_CASE("sequences that step together do not see each other") {
   std::vector<float> alone;
   for (const auto& each : {a, b, c}) {
     const auto seen = f.run({each});
-    alone.insert(alone.end(), seen.rows.at("hidden_states.2").begin(), seen.rows.at("hidden_states.2").end());
+    alone.insert(alone.end(), seen.rows.at("hidden_states.2").begin(),
+                 seen.rows.at("hidden_states.2").end());
   }
   CHECK(together.rows.at("hidden_states.2") == alone);
 }

@@ -50,30 +50,38 @@ TEST_CASE("every config of the fixtures, in every layout that can say it") {
 
 template <class... Cfg>
 void check_presets() {
-  (check_same(again(ModelDescription::of<Cfg>(), Layout::hf), ModelDescription::of<Cfg>(), !Multimodal<Cfg>), ...);
+  (check_same(again(ModelDescription::of<Cfg>(), Layout::hf), ModelDescription::of<Cfg>(),
+              !Multimodal<Cfg>),
+   ...);
 }
-TEST_CASE("the presets") { check_presets<InternVl35GptOss20b, GptOss20b, GptOss120b, TinyGov, TinyGptOss, GovNotes>(); }
+TEST_CASE("the presets") {
+  check_presets<InternVl35GptOss20b, GptOss20b, GptOss120b, TinyGov, TinyGptOss, GovNotes>();
+}
 
 TEST_CASE("special tokens are kept") {
   ModelDescription description = ModelDescription::of<TinyGov>();
   description.tokens.image_token_id = 17;
   description.tokens.bos_token_id = 3;
   description.tokens.eos_token_id = {4, 5};
-  for (const Layout layout : {Layout::hf, Layout::internvl}) check_same(again(description, layout), description);
+  for (const Layout layout : {Layout::hf, Layout::internvl})
+    check_same(again(description, layout), description);
 }
 
 TEST_CASE("openai's file says what it can, and the rest is refused") {
   const ModelDescription description = describe("tests/fixtures/parity/text-mxfp4/config.json");
   check_same(again(description, Layout::openai), description, false);
-  check_same(again(ModelDescription::of<GptOss20b>(), Layout::openai), ModelDescription::of<GptOss20b>(), false);
-  CHECK(code_of([] { config_json(ModelDescription::of<TinyGov>(), Layout::openai, "bfloat16"); }) == "unsupported");
+  check_same(again(ModelDescription::of<GptOss20b>(), Layout::openai),
+             ModelDescription::of<GptOss20b>(), false);
+  CHECK(code_of([] { config_json(ModelDescription::of<TinyGov>(), Layout::openai, "bfloat16"); }) ==
+        "unsupported");
   const auto refused = [&](auto&& change) {
     ModelDescription other = description;
     change(other.language);
     return code_of([&] { config_json(other, Layout::openai, "bfloat16"); });
   };
   CHECK(refused([](GptOssConfig&) {}) == "none");
-  CHECK(refused([](GptOssConfig& c) { c.rope_parameters.rope_type = RopeType::linear; }) == "unsupported");
+  CHECK(refused([](GptOssConfig& c) { c.rope_parameters.rope_type = RopeType::linear; }) ==
+        "unsupported");
   CHECK(refused([](GptOssConfig& c) { c.rope_parameters.truncate = true; }) == "unsupported");
   CHECK(refused([](GptOssConfig& c) { c.attention_bias = false; }) == "unsupported");
   CHECK(refused([](GptOssConfig& c) { c.tie_word_embeddings = true; }) == "unsupported");

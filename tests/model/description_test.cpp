@@ -16,11 +16,14 @@ using namespace gov::test;
 
 const std::filesystem::path fixtures = "tests/fixtures/parity";
 
-ModelDescription of_text(const std::string& text) { return describe_config(parse_json(text, "config.json")); }
+ModelDescription of_text(const std::string& text) {
+  return describe_config(parse_json(text, "config.json"));
+}
 
-// A config.json of a small model with other members for the top, the language and the tower; a later
-// member of one name replaces the earlier.
-std::string config(const std::string& top, const std::string& language = "", const std::string& vision = "") {
+// A config.json of a small model with other members for the top, the language and the tower; a
+// later member of one name replaces the earlier.
+std::string config(const std::string& top, const std::string& language = "",
+                   const std::string& vision = "") {
   std::map<std::string, std::string> texts[3];
   const auto add = [](std::map<std::string, std::string>& to, const std::string& members) {
     const Json json = parse_json("{" + members + "}", "members");
@@ -30,20 +33,27 @@ std::string config(const std::string& top, const std::string& language = "", con
       to[std::string(key)] = out.str();
     }
   };
-  add(texts[0], R"("model_type":"internvl","image_token_id":9,"tie_word_embeddings":false)"), add(texts[0], top);
-  add(texts[1], R"("model_type":"gpt_oss","hidden_size":64,"num_hidden_layers":2,"vocab_size":100,"num_local_experts":8)");
+  add(texts[0], R"("model_type":"internvl","image_token_id":9,"tie_word_embeddings":false)"),
+      add(texts[0], top);
+  add(texts[1],
+      R"("model_type":"gpt_oss","hidden_size":64,"num_hidden_layers":2,"vocab_size":100,"num_local_experts":8)");
   add(texts[1], language);
-  add(texts[2], R"("hidden_size":32,"num_attention_heads":2,"num_hidden_layers":3,"image_size":28)"), add(texts[2], vision);
+  add(texts[2],
+      R"("hidden_size":32,"num_attention_heads":2,"num_hidden_layers":3,"image_size":28)"),
+      add(texts[2], vision);
   const auto join = [](const std::map<std::string, std::string>& members) {
     std::string text;
-    for (const auto& [key, value] : members) text += (text.empty() ? "\"" : ",\"") + key + "\":" + value;
+    for (const auto& [key, value] : members)
+      text += (text.empty() ? "\"" : ",\"") + key + "\":" + value;
     return text;
   };
-  return "{" + join(texts[0]) + ",\"text_config\":{" + join(texts[1]) + "},\"vision_config\":{" + join(texts[2]) + "}}";
+  return "{" + join(texts[0]) + ",\"text_config\":{" + join(texts[1]) + "},\"vision_config\":{" +
+         join(texts[2]) + "}}";
 }
 
 TEST_CASE("the fixtures fit their compiled types in every spelling") {
-  for (const char* folder : {"vlm-bf16", "vlm-bf16-hf-new", "vlm-bf16-hf-old", "vlm-bf16-internvl"}) {
+  for (const char* folder :
+       {"vlm-bf16", "vlm-bf16-hf-new", "vlm-bf16-hf-old", "vlm-bf16-internvl"}) {
     CAPTURE(std::string(folder));
     const auto found = describe(fixtures / folder);
     CHECK(differences(found, ModelDescription::of<VlmBf16>()).empty());
@@ -51,10 +61,13 @@ TEST_CASE("the fixtures fit their compiled types in every spelling") {
     CHECK(found.composition->vision == VlmBf16::Vision::config);
     CHECK(found.composition->internvl == VlmBf16::config);
     CHECK(found.language == VlmBf16::Language::config);
-    CHECK(found.tokens.image_token_id == (std::string_view(folder).ends_with("internvl") ? -1 : 127));
+    CHECK(found.tokens.image_token_id ==
+          (std::string_view(folder).ends_with("internvl") ? -1 : 127));
   }
-  CHECK(differences(describe(fixtures / "vlm-tiny-sharded"), ModelDescription::of<VlmTiny>()).empty());
-  const auto hf = describe(fixtures / "text-mxfp4"), openai = describe(fixtures / "text-mxfp4-openai");
+  CHECK(differences(describe(fixtures / "vlm-tiny-sharded"), ModelDescription::of<VlmTiny>())
+            .empty());
+  const auto hf = describe(fixtures / "text-mxfp4"),
+             openai = describe(fixtures / "text-mxfp4-openai");
   for (const auto& found : {hf, openai}) {
     CHECK_FALSE(found.composition);
     CHECK(differences(found, ModelDescription::of<TextMxfp4>()).empty());
@@ -73,10 +86,13 @@ TEST_CASE("what differs is said key by key, with its section") {
   wanted.composition->vision.use_qk_norm = true;
   wanted.composition->internvl.vision_feature_layer = -2;
   CHECK(differences(wanted, compiled) ==
-        std::vector<std::string>{"vision_feature_layer=-2 (compiled -1)", "vision_config.use_qk_norm=true (compiled false)",
+        std::vector<std::string>{"vision_feature_layer=-2 (compiled -1)",
+                                 "vision_config.use_qk_norm=true (compiled false)",
                                  "text_config.num_local_experts=5 (compiled 4)"});
-  CHECK(differences(describe(fixtures / "text-mxfp4"), compiled) == std::vector<std::string>{"has no vision tower (compiled with one)"});
-  CHECK(differences(wanted, ModelDescription::of<TextMxfp4>()) == std::vector<std::string>{"has a vision tower (compiled without)"});
+  CHECK(differences(describe(fixtures / "text-mxfp4"), compiled) ==
+        std::vector<std::string>{"has no vision tower (compiled with one)"});
+  CHECK(differences(wanted, ModelDescription::of<TextMxfp4>()) ==
+        std::vector<std::string>{"has a vision tower (compiled without)"});
 }
 
 TEST_CASE("a compiled type describes itself; the top level decides on tying") {
@@ -88,7 +104,8 @@ TEST_CASE("a compiled type describes itself; the top level decides on tying") {
   CHECK_FALSE(text.composition);
   text.set_tied(true);
   CHECK(text.language.tie_word_embeddings);
-  const auto tied = of_text(config(R"("tie_word_embeddings":true)", R"("tie_word_embeddings":false)"));
+  const auto tied =
+      of_text(config(R"("tie_word_embeddings":true)", R"("tie_word_embeddings":false)"));
   CHECK(tied.tied());
   CHECK(tied.language.tie_word_embeddings);
 }
@@ -104,9 +121,11 @@ TEST_CASE("defaults where config.json is silent") {
   CHECK(of_text(without("\"image_token_id\":9,")).tokens.image_token_id == 151667);
   CHECK(of_text(without("\"tie_word_embeddings\":false,")).tied());  // as the class in transformers
   // OpenGVLab's spelling: untied, pixel shuffle v1, no id.
-  std::string original = config(R"("model_type":"internvl_chat","select_layer":-2,"ps_version":null)");
+  std::string original =
+      config(R"("model_type":"internvl_chat","select_layer":-2,"ps_version":null)");
   original.replace(original.find("\"text_config\""), 13, "\"llm_config\"");
-  for (const std::string_view key : {"\"image_token_id\":9,", "\"tie_word_embeddings\":false,", "\"ps_version\":null,"})
+  for (const std::string_view key :
+       {"\"image_token_id\":9,", "\"tie_word_embeddings\":false,", "\"ps_version\":null,"})
     original.erase(original.find(key), key.size());
   const auto found = of_text(original);
   CHECK_FALSE(found.tied());
@@ -123,7 +142,8 @@ TEST_CASE("OpenGVLab's names of the tower's keys") {
 }
 
 TEST_CASE("token ids: the top level over the language's, one or several ends") {
-  const auto found = of_text(config(R"("eos_token_id":[7,8])", R"("bos_token_id":1,"pad_token_id":null,"eos_token_id":3)"));
+  const auto found = of_text(config(R"("eos_token_id":[7,8])",
+                                    R"("bos_token_id":1,"pad_token_id":null,"eos_token_id":3)"));
   CHECK(found.tokens.bos_token_id == 1);
   CHECK(found.tokens.pad_token_id == -1);
   CHECK(found.tokens.eos_token_id == std::vector<int>{7, 8});
@@ -186,17 +206,21 @@ TEST_CASE("absurd configs are refused, naming file and field") {
     CHECK_FALSE(error->expected().empty());
     CHECK_FALSE(error->found().empty());
   }
-  CHECK(of_text(config(R"("vision_feature_layer":-4)")).composition->internvl.vision_feature_layer == -4);
+  CHECK(
+      of_text(config(R"("vision_feature_layer":-4)")).composition->internvl.vision_feature_layer ==
+      -4);
 }
 
 TEST_CASE("all problems of all sections in one error") {
   const auto error = error_of([] {
-    of_text(config(R"("image_token_id":"x","downsample_ratio":5)", R"("head_dim":[],"model_type":"qwen2")", R"("image_size":null)"));
+    of_text(config(R"("image_token_id":"x","downsample_ratio":5)",
+                   R"("head_dim":[],"model_type":"qwen2")", R"("image_size":null)"));
   });
   REQUIRE(error);
   const std::string what = error->what();
-  for (const char* part : {"5 problems", "image_token_id", "downsample_ratio", "text_config.head_dim", "text_config.model_type",
-                           "vision_config.image_size"}) {
+  for (const char* part :
+       {"5 problems", "image_token_id", "downsample_ratio", "text_config.head_dim",
+        "text_config.model_type", "vision_config.image_size"}) {
     CAPTURE(std::string(part));
     CHECK(what.find(part) != what.npos);
   }
@@ -205,15 +229,17 @@ TEST_CASE("all problems of all sections in one error") {
 TEST_CASE("the image token of a folder whose config.json does not say it") {
   const TempFolder folder;
   CHECK(find_image_token(folder.path()) == -1);
-  folder.write("tokenizer_config.json",
-               R"({"added_tokens_decoder":{"5":{"content":"<img>"},"17":{"content":"<IMG_CONTEXT>"},"x":{"content":"y"}}})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"added_tokens_decoder":{"5":{"content":"<img>"},"17":{"content":"<IMG_CONTEXT>"},"x":{"content":"y"}}})");
   CHECK(find_image_token(folder.path()) == 17);
   folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":23,"<img>":5})");
   CHECK(find_image_token(folder.path()) == 23);
   CHECK(find_image_token(folder.path(), "<img>") == 5);
   folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":"x"})");
   CHECK(code_of([&] { find_image_token(folder.path()); }) == "bad_type");
-  std::filesystem::copy_file(fixtures / "vlm-bf16-internvl" / "config.json", folder.path() / "config.json");
+  std::filesystem::copy_file(fixtures / "vlm-bf16-internvl" / "config.json",
+                             folder.path() / "config.json");
   folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":42})");
   CHECK(describe(folder.path()).tokens.image_token_id == 42);
 }
@@ -226,7 +252,8 @@ TEST_CASE("weights with a head of their own are not tied, whatever the file says
   text.replace(text.find(untied) + 23, 5, "true");
   const std::string path = folder.write("config.json", text);
   CHECK(describe(path).tied());  // the file alone
-  std::filesystem::copy_file(fixtures / "vlm-bf16" / "model.safetensors", folder.path() / "model.safetensors");
+  std::filesystem::copy_file(fixtures / "vlm-bf16" / "model.safetensors",
+                             folder.path() / "model.safetensors");
   CHECK_FALSE(describe(folder.path()).tied());
   CHECK(describe(fixtures / "vlm-tied").tied());
 }

@@ -23,7 +23,9 @@ template <class Model>
 std::vector<float> logits(const Model& model) {
   const auto pixels = random_values(3 * 32 * 32, 1);
   auto session = model.session({.context = 32});
-  return Kept<float>(session.forward({.input_ids = ids, .pixel_values = {pixels.data(), 1, 3, 32, 32}})).logits;
+  return Kept<float>(
+             session.forward({.input_ids = ids, .pixel_values = {pixels.data(), 1, 3, 32, 32}}))
+      .logits;
 }
 
 struct Quantised : VlmBf16 {
@@ -53,13 +55,15 @@ TEST_CASE("every spelling of a checkpoint runs to the same logits") {
 }
 
 TEST_CASE("the image token's id must come from somewhere, and lie in the vocabulary") {
-  const auto error = error_of([] { GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16-internvl"); });
+  const auto error =
+      error_of([] { GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16-internvl"); });
   REQUIRE(error);
   CHECK(error->code() == Errc::missing_field);
   CHECK(error->field() == "image_token_id");
   ModelOptions options;
   options.image_token_id = 128;
-  const auto beyond = error_of([&] { GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16", options); });
+  const auto beyond =
+      error_of([&] { GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16", options); });
   REQUIRE(beyond);
   CHECK(beyond->field() == "image_token_id");
   CHECK(beyond->found() == "128");
@@ -97,7 +101,8 @@ TEST_CASE("a checkpoint of another geometry is refused with what differs") {
   CHECK(error->expected() == "the geometry of VlmTiny");
   CHECK(error->found().find("text_config.hidden_size=64 (compiled 48)") != std::string::npos);
   CHECK(error->found().find("text_config.sliding_window=8 (compiled 5)") != std::string::npos);
-  CHECK(code_of([] { GovModel<TextMxfp4>::from_pretrained(fixtures / "vlm-bf16"); }) == "no_matching_model");
+  CHECK(code_of([] { GovModel<TextMxfp4>::from_pretrained(fixtures / "vlm-bf16"); }) ==
+        "no_matching_model");
 }
 
 TEST_CASE("a file that is cut or lacks tensors is refused") {
@@ -106,7 +111,8 @@ TEST_CASE("a file that is cut or lacks tensors is refused") {
   copy.write(folder.path());
   const std::string path = folder / "model.safetensors";
   const std::string whole = file_bytes(path);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{7}, std::size_t{100}, whole.size() / 2, whole.size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{7}, std::size_t{100}, whole.size() / 2, whole.size() - 1}) {
     CAPTURE(size);
     folder.write("model.safetensors", std::string_view(whole).substr(0, size));
     const auto error = error_of([&] { GovModel<VlmBf16>::from_pretrained(folder.path()); });
@@ -123,16 +129,20 @@ TEST_CASE("a file that is cut or lacks tensors is refused") {
   CHECK(error->field() == "language_model.model.norm.weight");
   std::filesystem::remove(path);
   CHECK(code_of([&] { GovModel<VlmBf16>::from_pretrained(folder.path()); }) == "io_error");
-  CHECK(code_of([&] { GovModel<VlmBf16>::from_pretrained(folder.path() / "absent"); }) == "io_error");
+  CHECK(code_of([&] { GovModel<VlmBf16>::from_pretrained(folder.path() / "absent"); }) ==
+        "io_error");
 }
 
 TEST_CASE("storage: what the caller says, else what the type says, else as stored") {
-  const auto format = [](const auto& model) { return model.params().model.language_model.layers[0].mlp.down_proj.format; };
+  const auto format = [](const auto& model) {
+    return model.params().model.language_model.layers[0].mlp.down_proj.format;
+  };
   ModelOptions options;
   CHECK(format(GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16")) == Format::bf16);
   CHECK(format(GovModel<Quantised>::from_pretrained(fixtures / "vlm-bf16")) == Format::mxfp4);
   options.load.storage = parse_storage("f32");
-  CHECK(format(GovModel<Quantised>::from_pretrained(fixtures / "vlm-bf16", options)) == Format::f32);
+  CHECK(format(GovModel<Quantised>::from_pretrained(fixtures / "vlm-bf16", options)) ==
+        Format::f32);
   // f32 holds bf16's numbers exactly, so the logits are the same bits.
   CHECK(same_bits(logits(GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16", options)),
                   logits(GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16"))));
@@ -145,11 +155,13 @@ TEST_CASE("a backend by name, by tag, by default; a name that does not exist") {
   const GovModel<TinyGov> model(data, options);
   CHECK(model.backend() == "scalar");
   CHECK(kernel::find_kernels<float>(GovModel<TinyGov>(data).backend()) != nullptr);
-  auto named = model.session({.context = 32}), by_tag = model.session<float, kernel::scalar>({.context = 32});
+  auto named = model.session({.context = 32}),
+       by_tag = model.session<float, kernel::scalar>({.context = 32});
   const Inputs inputs{.input_ids = ids};
   CHECK(same_bits(Kept<float>(named.forward(inputs)), Kept<float>(by_tag.forward(inputs))));
   auto truth = model.session<double>({.context = 32});
-  CHECK(nmse(Kept<double>(truth.forward(inputs)).logits, Kept<float>(named.outputs()).logits) < 1e-11);
+  CHECK(nmse(Kept<double>(truth.forward(inputs)).logits, Kept<float>(named.outputs()).logits) <
+        1e-11);
   options.backend = "gpu";
   const auto error = error_of([&] { const GovModel<TinyGov> none(data, options); });
   REQUIRE(error);

@@ -1,5 +1,5 @@
-// Loading: every layout and every way of loading gives the same bits; everything that does not fit is
-// named at once; what fails leaves nothing behind.
+// Loading: every layout and every way of loading gives the same bits; everything that does not fit
+// is named at once; what fails leaves nothing behind.
 #include "gov/model/load.hpp"
 
 #include <doctest/doctest.h>
@@ -24,10 +24,12 @@ struct Loaded {
 };
 
 template <class Cfg>
-void load_into(Loaded<Cfg>& to, const std::filesystem::path& folder, const LoadOptions& options, int threads = 2) {
+void load_into(Loaded<Cfg>& to, const std::filesystem::path& folder, const LoadOptions& options,
+               int threads = 2) {
   CheckpointOptions checkpoint;
   checkpoint.map = options.map, checkpoint.check_finite = options.check_finite;
-  auto files = std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
+  auto files =
+      std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
   Loader loader(std::move(files), parameter_list(to.data.params), Multimodal<Cfg>, options);
   ThreadPool pool(threads);
   auto weights = loader.load(pool);
@@ -37,7 +39,8 @@ void load_into(Loaded<Cfg>& to, const std::filesystem::path& folder, const LoadO
 }
 
 template <class Cfg>
-std::unique_ptr<Loaded<Cfg>> load_folder(const std::filesystem::path& folder, const LoadOptions& options = {}, int threads = 2) {
+std::unique_ptr<Loaded<Cfg>> load_folder(const std::filesystem::path& folder,
+                                         const LoadOptions& options = {}, int threads = 2) {
   auto loaded = std::make_unique<Loaded<Cfg>>();
   load_into(*loaded, folder, options, threads);
   return loaded;
@@ -68,7 +71,8 @@ std::string different(Loaded<Cfg>& a, Loaded<Cfg>& b) {
 // A parameter widened, [experts * out, in].
 std::vector<float> widened(const ParameterRef& p) {
   std::vector<float> values(static_cast<std::size_t>(p.size()));
-  const WeightView view{p.storage->format, p.storage->data, p.storage->scales, p.experts * p.out, p.in};
+  const WeightView view{p.storage->format, p.storage->data, p.storage->scales, p.experts * p.out,
+                        p.in};
   for (index_t row = 0; row < view.out; ++row)
     kernel::widen_row(kernel::scalar{}, view, row, values.data() + row * p.in);
   return values;
@@ -122,8 +126,10 @@ void check_layouts(const std::vector<std::pair<const char*, Layout>>& folders) {
 }
 
 TEST_CASE("every spelling of a checkpoint gives the same bits") {
-  check_layouts<VlmBf16>({{"vlm-bf16", Layout::hf_old}, {"vlm-bf16-hf-new", Layout::hf},
-                          {"vlm-bf16-hf-old", Layout::hf_old}, {"vlm-bf16-internvl", Layout::internvl}});
+  check_layouts<VlmBf16>({{"vlm-bf16", Layout::hf_old},
+                          {"vlm-bf16-hf-new", Layout::hf},
+                          {"vlm-bf16-hf-old", Layout::hf_old},
+                          {"vlm-bf16-internvl", Layout::internvl}});
   check_layouts<TextMxfp4>({{"text-mxfp4", Layout::hf}, {"text-mxfp4-openai", Layout::openai}});
   check_layouts<VlmTiny>({{"vlm-tiny", Layout::hf_old}, {"vlm-tiny-sharded", Layout::hf_old}});
 }
@@ -146,7 +152,8 @@ TEST_CASE("mapped equals copied, and takes less memory") {
     CHECK(different(*mapped, *copied) == "");
     CHECK(copied->data.maps.empty());
     CHECK(mapped->data.maps.size() == 1);
-    CHECK(mapped->data.weights.size() < copied->data.weights.size() / 4);  // the widened vectors alone
+    CHECK(mapped->data.weights.size() <
+          copied->data.weights.size() / 4);  // the widened vectors alone
   }
 }
 
@@ -177,7 +184,8 @@ TEST_CASE("dense experts cannot be mapped, and the error says why") {
   CHECK(what.find("4 problems") != what.npos);  // two layers, two matrices
   CHECK(what.find("[experts, in, out]") != what.npos);
   CHECK(what.find("load without map") != what.npos);
-  options.storage = parse_storage("mxfp4");  // they are converted on the way, so nothing is to be viewed
+  options.storage =
+      parse_storage("mxfp4");  // they are converted on the way, so nothing is to be viewed
   const auto mapped = load_folder<VlmBf16>(fixtures / "vlm-bf16", options);
   CHECK(different(*mapped, *load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as("mxfp4"))) == "");
 }
@@ -197,15 +205,17 @@ TEST_CASE("storage policies: formats and how near the numbers stay") {
   for (const auto& each : cases) {
     CAPTURE(each.storage);
     const auto loaded = load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as(each.storage));
-    const auto ours = parameter_list(loaded->data.params), truth = parameter_list(exact->data.params);
+    const auto ours = parameter_list(loaded->data.params),
+               truth = parameter_list(exact->data.params);
     for (std::size_t i = 0; i < ours.size(); ++i) {
       const auto& p = ours[i];
       CAPTURE(p.name);
-      const bool vision = p.name.find("vision_tower") != p.name.npos || p.name.find("projector") != p.name.npos;
+      const bool vision =
+          p.name.find("vision_tower") != p.name.npos || p.name.find("projector") != p.name.npos;
       const bool router = p.name.find("router") != p.name.npos;
-      const Format expected = !p.is_matrix ? Format::f32
-                              : p.is_expert ? each.experts
-                              : vision      ? each.vision
+      const Format expected = !p.is_matrix                            ? Format::f32
+                              : p.is_expert                           ? each.experts
+                              : vision                                ? each.vision
                               : router && each.language == Format::q8 ? Format::bf16
                                                                       : each.language;
       CHECK(p.storage->format == expected);
@@ -215,7 +225,9 @@ TEST_CASE("storage policies: formats and how near the numbers stay") {
         const double gap = static_cast<double>(a[j]) - static_cast<double>(b[j]);
         error += gap * gap, power += static_cast<double>(b[j]) * static_cast<double>(b[j]);
       }
-      CHECK(error <= power * (p.is_expert ? each.experts_nmse : vision || !p.is_matrix ? std::min(1e-7, each.language_nmse) : each.language_nmse));
+      CHECK(error <= power * (p.is_expert              ? each.experts_nmse
+                              : vision || !p.is_matrix ? std::min(1e-7, each.language_nmse)
+                                                       : each.language_nmse));
       if (is_blocked(expected)) CHECK(error > 0);
     }
   }
@@ -227,7 +239,9 @@ TEST_CASE("MXFP4 experts widen exactly") {
   const auto a = parameter_list(stored->data.params), b = parameter_list(wide->data.params);
   for (std::size_t i = 0; i < a.size(); ++i) {
     CAPTURE(a[i].name);
-    CHECK(a[i].storage->format == (a[i].is_expert ? Format::mxfp4 : a[i].is_matrix ? Format::bf16 : Format::f32));
+    CHECK(a[i].storage->format == (a[i].is_expert   ? Format::mxfp4
+                                   : a[i].is_matrix ? Format::bf16
+                                                    : Format::f32));
     CHECK(a[i].storage->stored_as == (a[i].is_expert ? DType::U8 : DType::BF16));
     CHECK(b[i].storage->format == Format::f32);
     CHECK(widened(a[i]) == widened(b[i]));
@@ -255,14 +269,16 @@ TEST_CASE("everything that does not fit is named in one error, before anything i
   CHECK(error->code() == Errc::checkpoint_mismatch);
   CHECK(error->file() == folder.path().string());
   const std::string what = error->what();
-  for (const std::string& part :
-       std::vector<std::string>{layer + "self_attn.sinks: expected a tensor [4], found nothing",
-        layer + "mlp.experts.down_proj_scales: expected the scales of its blocks, found nothing",
-        layer + "self_attn.q_proj.weight: expected a tensor [64, 64], found nothing",
-        layer + "self_attn.query.weight: expected no such tensor in this model, found it is there",
-        std::string("lm_head.weight: expected [112, 64], found [64, 112]"),
-        std::string("model.norm.weight: expected F32, BF16 or F16, found I16 [64]"),
-        layer + "mlp.experts.gate_up_proj_blocks: expected U8 [4, 192, 2, 16], found U8 [4, 192, 16, 2]"}) {
+  for (const std::string& part : std::vector<std::string>{
+           layer + "self_attn.sinks: expected a tensor [4], found nothing",
+           layer + "mlp.experts.down_proj_scales: expected the scales of its blocks, found nothing",
+           layer + "self_attn.q_proj.weight: expected a tensor [64, 64], found nothing",
+           layer +
+               "self_attn.query.weight: expected no such tensor in this model, found it is there",
+           std::string("lm_head.weight: expected [112, 64], found [64, 112]"),
+           std::string("model.norm.weight: expected F32, BF16 or F16, found I16 [64]"),
+           layer + "mlp.experts.gate_up_proj_blocks: expected U8 [4, 192, 2, 16], found U8 [4, "
+                   "192, 16, 2]"}) {
     CAPTURE(part);
     CHECK(what.find(part) != what.npos);
   }
@@ -329,7 +345,8 @@ TEST_CASE("NaN in weights: loaded unless asked about") {
   CHECK(error->code() == Errc::not_finite);
   CHECK(error->field() == "model.embed_tokens.weight");
   // A format without a code for it refuses it as well.
-  CHECK(code_of([&] { load_folder<TextMxfp4>(folder.path(), stored_as("mxfp4-q8")); }) == "not_finite");
+  CHECK(code_of([&] { load_folder<TextMxfp4>(folder.path(), stored_as("mxfp4-q8")); }) ==
+        "not_finite");
 }
 
 TEST_CASE("leftovers of older files and names without the base model's prefix are accepted") {
@@ -341,7 +358,8 @@ TEST_CASE("leftovers of older files and names without the base model's prefix ar
   copy.tensors["layers.0.self_attn.rotary_emb.inv_freq"] = copy.tensors.at("norm.weight");
   const TempFolder folder;
   copy.write(folder.path());
-  CHECK(different(*load_folder<TextMxfp4>(folder.path()), *load_folder<TextMxfp4>(fixtures / "text-mxfp4")) == "");
+  CHECK(different(*load_folder<TextMxfp4>(folder.path()),
+                  *load_folder<TextMxfp4>(fixtures / "text-mxfp4")) == "");
 }
 
 TEST_CASE("progress rises to 1") {
@@ -370,8 +388,10 @@ TEST_CASE("cancelled or interrupted loads leave the parameters empty") {
       source.request_stop();
     };
     Loaded<VlmBf16> loaded;
-    if (by_token) CHECK(code_of([&] { load_into(loaded, fixtures / "vlm-bf16", options); }) == "cancelled");
-    else CHECK_THROWS_WITH(load_into(loaded, fixtures / "vlm-bf16", options), "from the callback");
+    if (by_token)
+      CHECK(code_of([&] { load_into(loaded, fixtures / "vlm-bf16", options); }) == "cancelled");
+    else
+      CHECK_THROWS_WITH(load_into(loaded, fixtures / "vlm-bf16", options), "from the callback");
     for (const auto& p : parameter_list(loaded.data.params)) CHECK(p.storage->data == nullptr);
     CHECK(loaded.data.weights.size() == 0);
   }
@@ -379,8 +399,10 @@ TEST_CASE("cancelled or interrupted loads leave the parameters empty") {
 
 TEST_CASE("transposing by tiles equals two loops") {
   for (const index_t element : {2, 4})
-    for (const auto& [rows, columns] : {std::pair<index_t, index_t>{1, 1}, {3, 70}, {32, 32}, {65, 33}}) {
-      std::vector<std::byte> from(static_cast<std::size_t>(rows * columns * element)), to(from.size());
+    for (const auto& [rows, columns] :
+         {std::pair<index_t, index_t>{1, 1}, {3, 70}, {32, 32}, {65, 33}}) {
+      std::vector<std::byte> from(static_cast<std::size_t>(rows * columns * element)),
+          to(from.size());
       for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i * 31 % 251);
       Loader::transpose(from.data(), rows, columns, element, to.data());
       bool equal = true;

@@ -34,10 +34,12 @@ static_assert(gov::parameter_count<gov::Decoder<gov::GptOss20b>::Block> == 823'1
 static_assert(gov::parameter_count<gov::Decoder<gov::GptOss120b>::Block> == 3'213'080'192);
 static_assert(gov::parameter_count<gov::Architecture<WithHead>> == 117'153'200'064);
 static_assert(gov::parameter_count<gov::Architecture<NotesAsIntended>::Base> == 464'912);
-static_assert(gov::parameter_count<gov::PixelShuffleMlp<1024, 896, 2, gov::kernel::Activation::gelu>> ==
-              4'482'816);
-static_assert(gov::parameter_count<gov::PixelShuffleMlp<1024, 2880, 2, gov::kernel::Activation::gelu>> ==
-              20'104'832);
+static_assert(
+    gov::parameter_count<gov::PixelShuffleMlp<1024, 896, 2, gov::kernel::Activation::gelu>> ==
+    4'482'816);
+static_assert(
+    gov::parameter_count<gov::PixelShuffleMlp<1024, 2880, 2, gov::kernel::Activation::gelu>> ==
+    20'104'832);
 
 TEST_CASE("a tile of 448 pixels is 256 tokens, of the tiny twin 4") {
   CHECK(gov::Architecture<gov::InternVl35GptOss20b>::image_tokens(448, 448) == 256);

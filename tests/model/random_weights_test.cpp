@@ -16,12 +16,16 @@ using namespace gov;
 struct Filled {
   ModelData<TinyGov> data;
   std::vector<ParameterRef> list = parameter_list(data.params);
-  explicit Filled(std::uint64_t seed, const StoragePolicy& policy = {}) { data.weights = fill_random(list, seed, policy); }
+  explicit Filled(std::uint64_t seed, const StoragePolicy& policy = {}) {
+    data.weights = fill_random(list, seed, policy);
+  }
 };
 std::vector<float> widened(const ParameterRef& p) {
   std::vector<float> values(static_cast<std::size_t>(p.size()));
-  const WeightView view{p.storage->format, p.storage->data, p.storage->scales, p.experts * p.out, p.in};
-  for (index_t row = 0; row < view.out; ++row) kernel::widen_row(kernel::scalar{}, view, row, values.data() + row * p.in);
+  const WeightView view{p.storage->format, p.storage->data, p.storage->scales, p.experts * p.out,
+                        p.in};
+  for (index_t row = 0; row < view.out; ++row)
+    kernel::widen_row(kernel::scalar{}, view, row, values.data() + row * p.in);
   return values;
 }
 double spread(const std::vector<float>& values) {
@@ -36,7 +40,9 @@ TEST_CASE("each kind of parameter has its distribution") {
   for (const auto& p : model.list) {
     CAPTURE(p.name);
     const auto values = widened(p);
-    const auto all = [&](float value) { return std::all_of(values.begin(), values.end(), [=](float v) { return v == value; }); };
+    const auto all = [&](float value) {
+      return std::all_of(values.begin(), values.end(), [=](float v) { return v == value; });
+    };
     CHECK(reinterpret_cast<std::uintptr_t>(p.storage->data) % 64 == 0);
     const bool weight = p.name.ends_with("weight");
     const char* kind = p.name.find("norm") != p.name.npos && weight ? "norm"
@@ -52,10 +58,12 @@ TEST_CASE("each kind of parameter has its distribution") {
     if (kind != std::string("matrix")) continue;
     CHECK(spread(values) == doctest::Approx(0.02).epsilon(0.1));
     double mean = 0;
-    for (const float value : values) mean += static_cast<double>(value) / static_cast<double>(values.size());
+    for (const float value : values)
+      mean += static_cast<double>(value) / static_cast<double>(values.size());
     CHECK(std::fabs(mean) < 0.003);
   }
-  for (const char* kind : {"norm", "scale", "bias", "matrix", "sinks"}) CHECK_MESSAGE(kinds[kind] > 0, kind);
+  for (const char* kind : {"norm", "scale", "bias", "matrix", "sinks"})
+    CHECK_MESSAGE(kinds[kind] > 0, kind);
 }
 
 TEST_CASE("the same seed, the same bits; another seed, others") {
@@ -71,7 +79,8 @@ TEST_CASE("the same seed, the same bits; another seed, others") {
 
 TEST_CASE("in any storage the numbers are near those of f32") {
   const Filled exact(3);
-  for (const auto& [storage, most] : {std::pair{"bf16", 1e-5}, {"f16", 1e-7}, {"mxfp4", 0.03}, {"mxfp4-q8", 0.03}}) {
+  for (const auto& [storage, most] :
+       {std::pair{"bf16", 1e-5}, {"f16", 1e-7}, {"mxfp4", 0.03}, {"mxfp4-q8", 0.03}}) {
     CAPTURE(std::string(storage));
     const Filled stored(3, parse_storage(storage));
     bool blocked = false;

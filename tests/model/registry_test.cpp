@@ -1,5 +1,5 @@
-// The type whose geometry a config.json asks for is picked; when none fits, the nearest is named, with
-// what differs and the lines of CMake to write.
+// The type whose geometry a config.json asks for is picked; when none fits, the nearest is named,
+// with what differs and the lines of CMake to write.
 #include "gov/model/registry.hpp"
 
 #include <doctest/doctest.h>
@@ -18,19 +18,24 @@ using Models = auto_model<TextMxfp4, VlmTiny, VlmBf16>;
 const std::string parity = "tests/fixtures/parity/";
 
 std::string picked(const std::string& folder) {
-  return Models::visit(folder, []<class Cfg>(std::type_identity<Cfg>) { return std::string(Cfg::name); });
+  return Models::visit(folder,
+                       []<class Cfg>(std::type_identity<Cfg>) { return std::string(Cfg::name); });
 }
 
 TEST_CASE("the type that fits, in any spelling of the config") {
-  for (const auto& [folder, name] :
-       {std::pair{"vlm-bf16", "VlmBf16"}, {"vlm-bf16-hf-new", "VlmBf16"}, {"vlm-bf16-internvl", "VlmBf16"},
-        {"vlm-tiny", "VlmTiny"}, {"vlm-tiny-sharded", "VlmTiny"}, {"text-mxfp4", "TextMxfp4"},
-        {"text-mxfp4-openai", "TextMxfp4"}}) {
+  for (const auto& [folder, name] : {std::pair{"vlm-bf16", "VlmBf16"},
+                                     {"vlm-bf16-hf-new", "VlmBf16"},
+                                     {"vlm-bf16-internvl", "VlmBf16"},
+                                     {"vlm-tiny", "VlmTiny"},
+                                     {"vlm-tiny-sharded", "VlmTiny"},
+                                     {"text-mxfp4", "TextMxfp4"},
+                                     {"text-mxfp4-openai", "TextMxfp4"}}) {
     CAPTURE(std::string(folder));
     CHECK(picked(parity + folder) == name);
   }
   int calls = 0;
-  Models::visit(parity + "vlm-bf16", [&]<class Cfg>(std::type_identity<Cfg>) { calls += std::is_same_v<Cfg, VlmBf16>; });
+  Models::visit(parity + "vlm-bf16",
+                [&]<class Cfg>(std::type_identity<Cfg>) { calls += std::is_same_v<Cfg, VlmBf16>; });
   CHECK(calls == 1);
 }
 
@@ -52,9 +57,10 @@ TEST_CASE("no type fits: the nearest, the differences, the remedy") {
   wanted.language.sliding_window = 6;
   wanted.composition->vision.num_hidden_layers = 3;
   const std::string two = refused(wanted);
-  for (const char* part : {"the nearest, VlmTiny, differs in ", "vision_config.num_hidden_layers=3 (compiled 2)",
-                           "text_config.sliding_window=6 (compiled 5)", "gov_add_model(MyModel CONFIG some/folder)",
-                           "gov_add_tool(mytool MODELS MyModel)"})
+  for (const char* part :
+       {"the nearest, VlmTiny, differs in ", "vision_config.num_hidden_layers=3 (compiled 2)",
+        "text_config.sliding_window=6 (compiled 5)", "gov_add_model(MyModel CONFIG some/folder)",
+        "gov_add_tool(mytool MODELS MyModel)"})
     CHECK_MESSAGE(two.find(part) != two.npos, two);
 
   // A type of the same kind is nearer than one without a tower, however much differs.
@@ -64,9 +70,8 @@ TEST_CASE("no type fits: the nearest, the differences, the remedy") {
   CHECK_MESSAGE(many.find(" more. To compile") != many.npos, many);
   wanted = ModelDescription::of<TinyGptOss>();
   CHECK(refused(wanted).find("the nearest, TextMxfp4") != std::string::npos);
-  const auto error = error_of([] {
-    auto_model<TextMxfp4>::select(ModelDescription::of<VlmTiny>(), "f");
-  });
+  const auto error =
+      error_of([] { auto_model<TextMxfp4>::select(ModelDescription::of<VlmTiny>(), "f"); });
   REQUIRE(error);
   CHECK(error->found().find("has a vision tower (compiled without)") != std::string::npos);
 }

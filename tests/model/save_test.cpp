@@ -1,5 +1,5 @@
-// What was loaded is saved as the same bits, in every layout, format and number of files; a save that
-// fails leaves the checkpoint that was there.
+// What was loaded is saved as the same bits, in every layout, format and number of files; a save
+// that fails leaves the checkpoint that was there.
 #include "gov/model/save.hpp"
 
 #include <doctest/doctest.h>
@@ -24,18 +24,22 @@ struct Loaded {
   LoadedWeights weights;
   std::vector<ParameterRef> parameters;
 
-  explicit Loaded(const std::string& folder, const char* storage = "as-stored") : parameters(parameter_list(data.params)) {
+  explicit Loaded(const std::string& folder, const char* storage = "as-stored")
+      : parameters(parameter_list(data.params)) {
     LoadOptions options;
     options.storage = parse_storage(storage);
-    Loader loader(std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder)), parameters, Multimodal<Cfg>, options);
+    Loader loader(std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder)), parameters,
+                  Multimodal<Cfg>, options);
     ThreadPool pool(2);
     weights = loader.load(pool);
   }
-  std::vector<std::string> save(const std::string& folder, Layout layout, const CheckpointWriteOptions& options = {}) const {
+  std::vector<std::string> save(const std::string& folder, Layout layout,
+                                const CheckpointWriteOptions& options = {}) const {
     fs::create_directories(folder);
     const Saver saver(parameters, layout, Multimodal<Cfg>);
     return write_checkpoint(
-        folder, saver.specs(), [&](const TensorSpec& spec, const ByteSink& sink) { saver.supply(spec, sink); }, options);
+        folder, saver.specs(),
+        [&](const TensorSpec& spec, const ByteSink& sink) { saver.supply(spec, sink); }, options);
   }
 };
 
@@ -46,7 +50,8 @@ std::string different(const Loaded<Cfg>& a, const Loaded<Cfg>& b) {
   for (std::size_t i = 0; i < a.parameters.size(); ++i) {
     const ParameterRef& p = a.parameters[i];
     const Storage &x = *p.storage, &y = *b.parameters[i].storage;
-    const auto bytes = static_cast<std::size_t>(p.data_bytes(x.format)), scales = static_cast<std::size_t>(p.scales_bytes(x.format));
+    const auto bytes = static_cast<std::size_t>(p.data_bytes(x.format)),
+               scales = static_cast<std::size_t>(p.scales_bytes(x.format));
     if (x.format != y.format || std::memcmp(x.data, y.data, bytes) != 0 ||
         (scales > 0 && std::memcmp(x.scales, y.scales, scales) != 0))
       names += p.name + " ";
@@ -60,7 +65,8 @@ std::string different_files(const std::string& a, const std::string& b) {
     std::map<std::string, std::pair<std::string, std::string>> all;
     const auto files = CheckpointFiles::open(folder);
     for (const auto& [file, entry] : files.tensors()) {
-      std::string bytes(static_cast<std::size_t>(entry->bytes), '\0'), type(to_string(entry->dtype));
+      std::string bytes(static_cast<std::size_t>(entry->bytes), '\0'),
+          type(to_string(entry->dtype));
       file->read(*entry, std::as_writable_bytes(std::span(bytes)));
       for (const index_t extent : entry->shape) type += " " + std::to_string(extent);
       all[entry->name] = {type, bytes};
@@ -74,22 +80,26 @@ std::string different_files(const std::string& a, const std::string& b) {
 }
 
 template <class Cfg>
-void check_round_trips(const std::string& source, const std::vector<std::pair<Layout, std::string>>& layouts) {
+void check_round_trips(const std::string& source,
+                       const std::vector<std::pair<Layout, std::string>>& layouts) {
   const Loaded<Cfg> loaded(parity + source);
   for (const auto& [layout, fixture] : layouts) {
     CAPTURE(fixture);
     const TempFolder folder;
-    CHECK(loaded.save(folder.path().string(), layout) == std::vector<std::string>{"model.safetensors"});
+    CHECK(loaded.save(folder.path().string(), layout) ==
+          std::vector<std::string>{"model.safetensors"});
     CHECK(different_files(folder.path().string(), parity + fixture) == "");
     CHECK(different(Loaded<Cfg>(folder.path().string()), loaded) == "");
   }
 }
 
 TEST_CASE("every layout holds the same tensors as the one that the fixtures' script wrote") {
-  check_round_trips<VlmBf16>("vlm-bf16", {{Layout::hf, "vlm-bf16-hf-new"}, {Layout::hf_old, "vlm-bf16-hf-old"},
+  check_round_trips<VlmBf16>("vlm-bf16", {{Layout::hf, "vlm-bf16-hf-new"},
+                                          {Layout::hf_old, "vlm-bf16-hf-old"},
                                           {Layout::internvl, "vlm-bf16-internvl"}});
   check_round_trips<VlmTiny>("vlm-tiny", {{Layout::hf_old, "vlm-tiny"}});
-  check_round_trips<TextMxfp4>("text-mxfp4", {{Layout::hf, "text-mxfp4"}, {Layout::openai, "text-mxfp4-openai"}});
+  check_round_trips<TextMxfp4>("text-mxfp4",
+                               {{Layout::hf, "text-mxfp4"}, {Layout::openai, "text-mxfp4-openai"}});
 }
 
 TEST_CASE("formats that the file did not have: blocks with scales, f16, f32") {
@@ -104,13 +114,15 @@ TEST_CASE("formats that the file did not have: blocks with scales, f16, f32") {
     }
   const TempFolder folder;
   Loaded<TextMxfp4>(parity + "text-mxfp4", "f32").save(folder.path().string(), Layout::openai);
-  CHECK(different(Loaded<TextMxfp4>(folder.path().string()), Loaded<TextMxfp4>(parity + "text-mxfp4", "f32")) == "");
+  CHECK(different(Loaded<TextMxfp4>(folder.path().string()),
+                  Loaded<TextMxfp4>(parity + "text-mxfp4", "f32")) == "");
 }
 
 TEST_CASE("the layout of blocks is the documented one") {
   const Loaded<VlmBf16> loaded(parity + "vlm-bf16", "mxfp4-q8");
   std::map<std::string, TensorSpec> specs;
-  for (const auto& spec : Saver(loaded.parameters, Layout::hf, true).specs()) specs[spec.name] = spec;
+  for (const auto& spec : Saver(loaded.parameters, Layout::hf, true).specs())
+    specs[spec.name] = spec;
   const std::string layer = "model.language_model.layers.0.";
   const auto check = [&](const std::string& name, DType dtype, const std::vector<index_t>& shape) {
     CAPTURE(name);

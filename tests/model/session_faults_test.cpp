@@ -1,5 +1,5 @@
-// A call that is refused, cancelled or fails leaves the session as it was, bit for bit: what it showed
-// last, and everything it will compute. So do forking and truncating.
+// A call that is refused, cancelled or fails leaves the session as it was, bit for bit: what it
+// showed last, and everything it will compute. So do forking and truncating.
 #include "gov/model/session.hpp"
 
 #include <doctest/doctest.h>
@@ -29,7 +29,8 @@ void check_same(Session<TinyGov>& session, Session<TinyGov>& other, const Inputs
   CHECK(same_bits(shown.features, expected.features));
   auto back = session.fork(), other_back = other.fork();
   back.truncate(back.earliest()), other_back.truncate(other_back.earliest());
-  CHECK(same_bits(Kept<float>(back.forward(few_tokens())), Kept<float>(other_back.forward(few_tokens()))));
+  CHECK(same_bits(Kept<float>(back.forward(few_tokens())),
+                  Kept<float>(other_back.forward(few_tokens()))));
   CHECK(same_bits(Kept<float>(session.forward(then)), Kept<float>(other.forward(then))));
 }
 
@@ -37,8 +38,8 @@ struct Stopped : std::runtime_error {
   Stopped() : std::runtime_error("stopped by the observer") {}
 };
 
-// Runs `call(session, options, observer)` once for each call of the observer, stopping there: by the
-// stop token, or by throwing. Returns how often the call did not reach its end.
+// Runs `call(session, options, observer)` once for each call of the observer, stopping there: by
+// the stop token, or by throwing. Returns how often the call did not reach its end.
 template <class Call>
 int stop_everywhere(const Session<TinyGov>& before, bool by_token, Call call) {
   index_t calls = 0;
@@ -110,15 +111,17 @@ TEST_CASE("one step of decoding, stopped at every point") {
 
 TEST_CASE("a prompt longer than everything a ring holds, stopped at every point") {
   const Prompt longer({40}, 5);
-  stop_in_both_ways(plain_setup<TinyGov>(), [&](auto& session, const ForwardOptions& options, auto&& observer) {
-    session.forward(longer.inputs(), options, observer);
-  });
+  stop_in_both_ways(plain_setup<TinyGov>(),
+                    [&](auto& session, const ForwardOptions& options, auto&& observer) {
+                      session.forward(longer.inputs(), options, observer);
+                    });
 }
 
 TEST_CASE("image features alone, stopped at every point") {
-  stop_in_both_ways(plain_setup<TinyGov>(), [](auto& session, const ForwardOptions& options, auto&& observer) {
-    session.get_image_features(next.view(), options.stop, observer);
-  });
+  stop_in_both_ways(plain_setup<TinyGov>(),
+                    [](auto& session, const ForwardOptions& options, auto&& observer) {
+                      session.get_image_features(next.view(), options.stop, observer);
+                    });
 }
 
 TEST_CASE("a batch moves on as a whole or not at all") {
@@ -153,8 +156,10 @@ TEST_CASE("a stop requested before the call stops it") {
   auto session = plain_setup<TinyGov>().session(1, small);
   std::stop_source source;
   source.request_stop();
-  CHECK(code_of([&] { session.forward(history.inputs(), {.stop = source.get_token()}); }) == "cancelled");
-  CHECK(code_of([&] { session.get_image_features(next.view(), source.get_token()); }) == "cancelled");
+  CHECK(code_of([&] { session.forward(history.inputs(), {.stop = source.get_token()}); }) ==
+        "cancelled");
+  CHECK(code_of([&] { session.get_image_features(next.view(), source.get_token()); }) ==
+        "cancelled");
   CHECK(session.length() == 0);
 }
 
@@ -165,7 +170,8 @@ TEST_CASE("what is refused is refused before anything changes, naming what was w
   const std::vector<float> embeds(64 * 3);
   const int ids[] = {5, 6, 7}, negative[] = {5, -1, 7}, beyond[] = {5, 6, 256};
   const Prompt two_tiles({1, -2}), one_tile({1, -1, 1});
-  PixelView wide = two_tiles.view(), grey = two_tiles.view(), empty = two_tiles.view(), ragged = two_tiles.view();
+  PixelView wide = two_tiles.view(), grey = two_tiles.view(), empty = two_tiles.view(),
+            ragged = two_tiles.view();
   wide.width = 64, grey.channels = 1, empty.height = 0, ragged.height = ragged.width = 24;
   const Prompt too_long({68}, 6);
   struct Case {
@@ -176,21 +182,42 @@ TEST_CASE("what is refused is refused before anything changes, naming what was w
   };
   const Case cases[] = {
       {"no tokens", {}, Errc::bad_argument, "inputs"},
-      {"both kinds", {.input_ids = ids, .inputs_embeds = {embeds.data(), 3, 64}}, Errc::bad_argument, "inputs"},
+      {"both kinds",
+       {.input_ids = ids, .inputs_embeds = {embeds.data(), 3, 64}},
+       Errc::bad_argument,
+       "inputs"},
       {"width", {.inputs_embeds = {embeds.data(), 3, 60}}, Errc::bad_argument, "inputs_embeds"},
       {"negative id", {.input_ids = negative}, Errc::bad_argument, "input_ids"},
       {"id too large", {.input_ids = beyond}, Errc::bad_argument, "input_ids"},
       {"context", too_long.inputs(), Errc::context_full, "context"},
-      {"too few places", {.input_ids = one_tile.ids, .pixel_values = two_tiles.view()},
-       Errc::image_count_mismatch, "image tokens in the prompt"},
-      {"too many places", {.input_ids = two_tiles.ids, .pixel_values = one_tile.view()},
-       Errc::image_count_mismatch, "image tokens in the prompt"},
-      {"no places", {.input_ids = ids, .pixel_values = one_tile.view()},
-       Errc::image_count_mismatch, "image tokens in the prompt"},
-      {"not square", {.input_ids = two_tiles.ids, .pixel_values = wide}, Errc::bad_argument, "pixel_values"},
-      {"channels", {.input_ids = two_tiles.ids, .pixel_values = grey}, Errc::bad_argument, "pixel_values"},
-      {"no height", {.input_ids = two_tiles.ids, .pixel_values = empty}, Errc::bad_argument, "pixel_values"},
-      {"3 x 3 patches", {.input_ids = two_tiles.ids, .pixel_values = ragged}, Errc::bad_argument, "pixel_values"},
+      {"too few places",
+       {.input_ids = one_tile.ids, .pixel_values = two_tiles.view()},
+       Errc::image_count_mismatch,
+       "image tokens in the prompt"},
+      {"too many places",
+       {.input_ids = two_tiles.ids, .pixel_values = one_tile.view()},
+       Errc::image_count_mismatch,
+       "image tokens in the prompt"},
+      {"no places",
+       {.input_ids = ids, .pixel_values = one_tile.view()},
+       Errc::image_count_mismatch,
+       "image tokens in the prompt"},
+      {"not square",
+       {.input_ids = two_tiles.ids, .pixel_values = wide},
+       Errc::bad_argument,
+       "pixel_values"},
+      {"channels",
+       {.input_ids = two_tiles.ids, .pixel_values = grey},
+       Errc::bad_argument,
+       "pixel_values"},
+      {"no height",
+       {.input_ids = two_tiles.ids, .pixel_values = empty},
+       Errc::bad_argument,
+       "pixel_values"},
+      {"3 x 3 patches",
+       {.input_ids = two_tiles.ids, .pixel_values = ragged},
+       Errc::bad_argument,
+       "pixel_values"},
   };
   for (const auto& each : cases) {
     CAPTURE(each.about);
@@ -218,7 +245,8 @@ TEST_CASE("what is refused is refused before anything changes, naming what was w
 TEST_CASE("batches of sessions that do not belong together are refused") {
   const auto setup = plain_setup<TinyGov>();
   const auto other_model = tiny_model<TinyGov>({}, 2);
-  auto a = setup.session(1, small), other_chunk = setup.session(1, SessionOptions{.context = 96, .chunk = 7});
+  auto a = setup.session(1, small),
+       other_chunk = setup.session(1, SessionOptions{.context = 96, .chunk = 7});
   Session<TinyGov> other(other_model, setup.pool, *setup.kernels, small);
   for (Session<TinyGov>* b : {&a, &other_chunk, &other}) {
     const Session<TinyGov>::Item items[] = {{&a, history.inputs()}, {b, next.inputs()}};
@@ -230,10 +258,14 @@ TEST_CASE("batches of sessions that do not belong together are refused") {
 
 TEST_CASE("session options out of range") {
   const auto setup = plain_setup<TinyGov>();
-  const SessionOptions wrong[] = {{.context = 2049}, {.chunk = 0}, {.chunk = -1}, {.context = 1 << 30}};
-  for (const auto& options : wrong) CHECK(code_of([&] { setup.session(1, options); }) == "bad_argument");
+  const SessionOptions wrong[] = {
+      {.context = 2049}, {.chunk = 0}, {.chunk = -1}, {.context = 1 << 30}};
+  for (const auto& options : wrong)
+    CHECK(code_of([&] { setup.session(1, options); }) == "bad_argument");
   CHECK(setup.session(1, SessionOptions{.context = 2048}).context() == 2048);
-  CHECK(setup.session(1, SessionOptions{.context = 16, .chunk = 1000}).forward(history.part(0, 16)).logits.rows == 16);
+  CHECK(setup.session(1, SessionOptions{.context = 16, .chunk = 1000})
+            .forward(history.part(0, 16))
+            .logits.rows == 16);
 }
 
 TEST_CASE("a language model alone takes no images") {
@@ -269,7 +301,8 @@ TEST_CASE("truncate and refill equals fresh, to every length that is remembered"
     CAPTURE(setup.label);
     for (const bool full_history : {false, true}) {
       CAPTURE(full_history);
-      auto filled = setup.session(1, SessionOptions{.context = 96, .chunk = 6, .full_history = full_history});
+      auto filled =
+          setup.session(1, SessionOptions{.context = 96, .chunk = 6, .full_history = full_history});
       filled.forward(history.inputs());
       // A ring of 7 + 6 positions holds 16..28; the query at 23 is the first that misses nothing.
       CHECK(filled.earliest() == (full_history ? 0 : 23));
@@ -287,9 +320,11 @@ TEST_CASE("truncate and refill equals fresh, to every length that is remembered"
         }
         session.truncate(length);
         CHECK(session.length() == length);
-        auto fresh = setup.session(1, SessionOptions{.context = 96, .chunk = 6, .full_history = full_history});
+        auto fresh = setup.session(
+            1, SessionOptions{.context = 96, .chunk = 6, .full_history = full_history});
         if (length > 0) fresh.forward(history.part(0, length));
-        CHECK(same_bits(Kept<float>(session.forward(next.inputs())), Kept<float>(fresh.forward(next.inputs()))));
+        CHECK(same_bits(Kept<float>(session.forward(next.inputs())),
+                        Kept<float>(fresh.forward(next.inputs()))));
       }
     }
   }

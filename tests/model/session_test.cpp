@@ -76,7 +76,8 @@ TEST_CASE("cached equals uncached: calls of any size equal one call, and each pr
 }
 
 TEST_CASE("a batch equals each of its sequences alone, images and different lengths included") {
-  const Prompt prompts[] = {Prompt({2, -1, 20}, 3), Prompt({1}, 4), Prompt({33}, 5), Prompt({-2, 4, -1, 2}, 6)};
+  const Prompt prompts[] = {Prompt({2, -1, 20}, 3), Prompt({1}, 4), Prompt({33}, 5),
+                            Prompt({-2, 4, -1, 2}, 6)};
   for (const auto& setup : invariant_setups<TinyGov>()) {
     CAPTURE(setup.label);
     for (const index_t chunk : {5, 64}) {
@@ -92,7 +93,8 @@ TEST_CASE("a batch equals each of its sequences alone, images and different leng
       Session<TinyGov>::forward_batch(items);
       for (std::size_t i = 0; i < 4; ++i) {
         CAPTURE(i);
-        const Kept<float> together(sessions[i].outputs()), single(alone[i].forward(prompts[i].inputs()));
+        const Kept<float> together(sessions[i].outputs()),
+            single(alone[i].forward(prompts[i].inputs()));
         CHECK(same_bits(together, single));
         CHECK(same_bits(together.features, single.features));
       }
@@ -101,7 +103,8 @@ TEST_CASE("a batch equals each of its sequences alone, images and different leng
       for (std::size_t i = 0; i < 4; ++i) items[i].inputs = {.input_ids = {&next[i], 1}};
       Session<TinyGov>::forward_batch(items);
       for (std::size_t i = 0; i < 4; ++i)
-        CHECK(same_bits(Kept<float>(sessions[i].outputs()), Kept<float>(alone[i].forward(items[i].inputs))));
+        CHECK(same_bits(Kept<float>(sessions[i].outputs()),
+                        Kept<float>(alone[i].forward(items[i].inputs))));
     }
   }
 }
@@ -124,12 +127,14 @@ TEST_CASE("any number of threads and any run give the same bits") {
 TEST_CASE("a long generation past every ring equals the prompt of the same tokens") {
   for (const auto& setup : invariant_setups<TinyGov>()) {
     CAPTURE(setup.label);
-    auto session = setup.session(SessionOptions{.context = 150, .chunk = 4});  // rings of 11 positions
+    auto session =
+        setup.session(SessionOptions{.context = 150, .chunk = 4});  // rings of 11 positions
     std::vector<int> ids = random_ids(3, 8);
     auto logits = session.forward({.input_ids = ids}, {.logits_to_keep = 1}).logits;
     Kept<float> joined;
     while (ids.size() < 150) {
-      ids.push_back(static_cast<int>(std::max_element(logits.data, logits.data + 256) - logits.data));
+      ids.push_back(
+          static_cast<int>(std::max_element(logits.data, logits.data + 256) - logits.data));
       const auto out = session.forward({.input_ids = {&ids.back(), 1}});
       joined.append(out);
       logits = out.logits;
@@ -146,7 +151,8 @@ TEST_CASE("inputs_embeds in place of input_ids, images found by the embedding of
     for (const Prompt* each : {&prompt, &text}) {
       std::vector<float> embeds(static_cast<std::size_t>(each->size() * 64));
       for (index_t i = 0; i < each->size(); ++i)
-        setup.kernels->widen_row(table.view(), each->ids[static_cast<std::size_t>(i)], embeds.data() + i * 64);
+        setup.kernels->widen_row(table.view(), each->ids[static_cast<std::size_t>(i)],
+                                 embeds.data() + i * 64);
       auto session = setup.session(SessionOptions{.context = 64, .chunk = 5});
       const Kept<float> out(session.forward(
           {.pixel_values = each->view(), .inputs_embeds = {embeds.data(), each->size(), 64}}));
@@ -187,7 +193,8 @@ TEST_CASE("image features: alone as in a prompt, tile by tile, and in the order 
     CHECK(same_bits(one_by_one, together));
     Prompt backwards = prompt;
     for (index_t tile = 0; tile < 3; ++tile)
-      std::copy_n(prompt.view().tile(2 - tile), Prompt::tile_size, backwards.pixels.begin() + tile * Prompt::tile_size);
+      std::copy_n(prompt.view().tile(2 - tile), Prompt::tile_size,
+                  backwards.pixels.begin() + tile * Prompt::tile_size);
     CHECK(same_bits(Kept<float>::copy(session.get_image_features(backwards.view())), turned));
   }
 }
@@ -196,10 +203,12 @@ TEST_CASE("an image changes nothing before it") {
   const auto setup = plain_setup<TinyGov>();
   const auto one = run_whole(setup, prompt.inputs());
   Prompt other = prompt;
-  for (index_t i = 0; i < Prompt::tile_size; ++i) other.pixels[static_cast<std::size_t>(2 * Prompt::tile_size + i)] = 0;
+  for (index_t i = 0; i < Prompt::tile_size; ++i)
+    other.pixels[static_cast<std::size_t>(2 * Prompt::tile_size + i)] = 0;
   const auto blank = run_whole(setup, other.inputs());  // the third tile begins at token 16
   CHECK(std::equal(one.logits.begin(), one.logits.begin() + 16 * 256, blank.logits.begin()));
-  CHECK_FALSE(std::equal(one.logits.begin() + 16 * 256, one.logits.end(), blank.logits.begin() + 16 * 256));
+  CHECK_FALSE(
+      std::equal(one.logits.begin() + 16 * 256, one.logits.end(), blank.logits.begin() + 16 * 256));
 }
 
 TEST_CASE("logits_to_keep keeps the last rows and changes no other result") {
@@ -233,8 +242,9 @@ TEST_CASE("in one layer a token beyond the window cannot be seen") {
       const auto after = run();
       for (index_t t = 0; t < 20; ++t) {
         CAPTURE(t);
-        const bool same = std::equal(before.logits.begin() + t * 256, before.logits.begin() + (t + 1) * 256,
-                                     after.logits.begin() + t * 256);
+        const bool same =
+            std::equal(before.logits.begin() + t * 256, before.logits.begin() + (t + 1) * 256,
+                       after.logits.begin() + t * 256);
         CHECK(same == (t < 7 || t >= 7 + 5));  // the window of 5 holds the token itself
       }
     }
@@ -251,17 +261,22 @@ TEST_CASE("experts in another order, with their router rows, give the same bits"
       std::vector<std::byte> old(data, data + bytes);
       const index_t each = bytes / 4;
       constexpr index_t from[] = {2, 0, 3, 1};
-      for (index_t e = 0; e < 4; ++e) std::copy_n(old.begin() + from[e] * each, each, data + e * each);
+      for (index_t e = 0; e < 4; ++e)
+        std::copy_n(old.begin() + from[e] * each, each, data + e * each);
     };
     permute(mlp.router.weight.data, 4 * 32 * 4), permute(mlp.router.bias.data, 4 * 4);
-    permute(mlp.gate_up_proj.data, mlp.gate_up_proj.size * 4), permute(mlp.gate_up_proj_bias.data, 4 * 64 * 4);
-    permute(mlp.down_proj.data, mlp.down_proj.size * 4), permute(mlp.down_proj_bias.data, 4 * 32 * 4);
+    permute(mlp.gate_up_proj.data, mlp.gate_up_proj.size * 4),
+        permute(mlp.gate_up_proj_bias.data, 4 * 64 * 4);
+    permute(mlp.down_proj.data, mlp.down_proj.size * 4),
+        permute(mlp.down_proj_bias.data, 4 * 32 * 4);
     const auto run = [&](auto data) {
-      Session<OneSlidingLayer> session(data, std::make_shared<ThreadPool>(1), *kernels, {.context = 64});
+      Session<OneSlidingLayer> session(data, std::make_shared<ThreadPool>(1), *kernels,
+                                       {.context = 64});
       return Kept<float>(session.forward(text.inputs()));
     };
     CHECK(same_bits(run(model), run(turned)));
-    std::swap(mlp.router.bias.values()[0], mlp.router.bias.values()[1]);  // now they do not belong together
+    std::swap(mlp.router.bias.values()[0],
+              mlp.router.bias.values()[1]);  // now they do not belong together
     CHECK_FALSE(same_bits(run(model), run(turned)));
   }
 }
@@ -272,7 +287,9 @@ TEST_CASE("only real tokens are routed") {
   std::vector<Session<TinyGov>> sessions;
   std::vector<Session<TinyGov>::Item> items;
   index_t tokens = 0;
-  for (const auto& each : prompts) sessions.push_back(setup.session(SessionOptions{.context = 64, .chunk = 7})), tokens += each.size();
+  for (const auto& each : prompts)
+    sessions.push_back(setup.session(SessionOptions{.context = 64, .chunk = 7})),
+        tokens += each.size();
   for (std::size_t i = 0; i < 3; ++i) items.push_back({&sessions[i], prompts[i].inputs()});
   Recorder<float> seen;
   Session<TinyGov>::forward_batch(items, {}, seen);
@@ -298,11 +315,21 @@ TEST_CASE("an observer sees every named value, and what it writes is what the mo
   Names names;
   session.forward(prompt.inputs(), {}, names);
   const std::map<std::string, std::pair<index_t, index_t>> expected{
-      {"vision_hidden_states.0", {17, 64}}, {"vision_hidden_states.1", {17, 64}}, {"vision_hidden_states.2", {17, 64}},
-      {"image_features", {12, 64}}, {"inputs_embeds", {37, 64}}, {"hidden_states.0", {37, 64}},
-      {"hidden_states.1", {37, 64}}, {"hidden_states.2", {37, 64}}, {"router.0", {37, 4}}, {"router.1", {37, 4}},
-      {"router_indices.0", {37, 2}}, {"router_indices.1", {37, 2}}, {"router_weights.0", {37, 2}},
-      {"router_weights.1", {37, 2}}, {"logits", {37, 256}}};
+      {"vision_hidden_states.0", {17, 64}},
+      {"vision_hidden_states.1", {17, 64}},
+      {"vision_hidden_states.2", {17, 64}},
+      {"image_features", {12, 64}},
+      {"inputs_embeds", {37, 64}},
+      {"hidden_states.0", {37, 64}},
+      {"hidden_states.1", {37, 64}},
+      {"hidden_states.2", {37, 64}},
+      {"router.0", {37, 4}},
+      {"router.1", {37, 4}},
+      {"router_indices.0", {37, 2}},
+      {"router_indices.1", {37, 2}},
+      {"router_weights.0", {37, 2}},
+      {"router_weights.1", {37, 2}},
+      {"logits", {37, 256}}};
   for (const auto& [name, shape] : expected) {
     CAPTURE(name);
     REQUIRE(names.shapes.contains(name));
@@ -322,7 +349,8 @@ TEST_CASE("in double the same model computes nearly the same") {
   for (const Formats formats : {Formats{}, Formats{Format::bf16, Format::mxfp4}}) {
     const auto model = tiny_model<TinyGov>(formats);
     const auto pool = std::make_shared<ThreadPool>(1);
-    Session<TinyGov, double> truth(model, pool, *kernel::find_kernels<double>("scalar"), {.context = 64});
+    Session<TinyGov, double> truth(model, pool, *kernel::find_kernels<double>("scalar"),
+                                   {.context = 64});
     Recorder<double> seen_truth;
     const auto exact = Kept<double>(truth.forward(prompt.inputs(), {}, seen_truth));
     for (const auto* kernels : available_kernels()) {

@@ -1,4 +1,5 @@
-// Attention against softmax written out in double, over every mix of heads, windows, rings and sinks.
+// Attention against softmax written out in double, over every mix of heads, windows, rings and
+// sinks.
 #include "gov/nn/attention.hpp"
 
 #include <doctest/doctest.h>
@@ -19,8 +20,10 @@ struct Case {
 const std::vector<Case>& cases() {
   static const std::vector<Case> list = [] {
     std::vector<Case> all;
-    for (const AttentionShape shape : {AttentionShape{1, 1, 2}, {4, 2, 16}, {6, 2, 7}, {8, 1, 32}, {5, 5, 3}, {12, 3, 64}})
-      for (const auto& [window, chunk] : {std::pair<index_t, index_t>{0, 40}, {0, 3}, {1, 1}, {3, 5}, {8, 1}, {8, 40}, {100, 7}})
+    for (const AttentionShape shape :
+         {AttentionShape{1, 1, 2}, {4, 2, 16}, {6, 2, 7}, {8, 1, 32}, {5, 5, 3}, {12, 3, 64}})
+      for (const auto& [window, chunk] :
+           {std::pair<index_t, index_t>{0, 40}, {0, 3}, {1, 1}, {3, 5}, {8, 1}, {8, 40}, {100, 7}})
         for (const bool sinks : {false, true}) all.push_back({shape, window, chunk, sinks});
     return all;
   }();
@@ -36,9 +39,10 @@ std::vector<T> values(index_t count, std::uint64_t seed) {
 }
 
 // p[key] of one head of one query; keys before `first` get 0.
-std::vector<double> naive_probabilities(const Case& c, const std::vector<double>& q, const std::vector<double>& k,
-                                        const std::vector<float>& sinks, index_t head, index_t t, index_t first,
-                                        index_t last) {
+std::vector<double> naive_probabilities(const Case& c, const std::vector<double>& q,
+                                        const std::vector<double>& k,
+                                        const std::vector<float>& sinks, index_t head, index_t t,
+                                        index_t first, index_t last) {
   const index_t d = c.shape.head_dim, kv = head / (c.shape.heads / c.shape.kv_heads);
   std::vector<double> p(static_cast<std::size_t>(last));
   double most = c.sinks ? static_cast<double>(sinks[static_cast<std::size_t>(head)]) : -1e300;
@@ -50,8 +54,10 @@ std::vector<double> naive_probabilities(const Case& c, const std::vector<double>
     p[static_cast<std::size_t>(s)] = dot / std::sqrt(static_cast<double>(d));
     most = std::max(most, p[static_cast<std::size_t>(s)]);
   }
-  double sum = c.sinks ? std::exp(static_cast<double>(sinks[static_cast<std::size_t>(head)]) - most) : 0;
-  for (index_t s = first; s < last; ++s) sum += p[static_cast<std::size_t>(s)] = std::exp(p[static_cast<std::size_t>(s)] - most);
+  double sum =
+      c.sinks ? std::exp(static_cast<double>(sinks[static_cast<std::size_t>(head)]) - most) : 0;
+  for (index_t s = first; s < last; ++s)
+    sum += p[static_cast<std::size_t>(s)] = std::exp(p[static_cast<std::size_t>(s)] - most);
   for (index_t s = first; s < last; ++s) p[static_cast<std::size_t>(s)] /= sum;
   return p;
 }
@@ -69,17 +75,21 @@ struct Maps {
 };
 
 template <class T, class O>
-void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, int threads, O&& observer) {
+void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, int threads,
+                  O&& observer) {
   CAPTURE(kernels.name);
   CAPTURE(c.shape.heads);
   CAPTURE(c.shape.head_dim);
   CAPTURE(c.window);
   CAPTURE(c.chunk);
   CAPTURE(c.sinks);
-  const index_t q_width = c.shape.heads * c.shape.head_dim, kv_width = c.shape.kv_heads * c.shape.head_dim;
-  auto q = values<T>(length * q_width, 1), k = values<T>(length * kv_width, 2), v = values<T>(length * kv_width, 3);
+  const index_t q_width = c.shape.heads * c.shape.head_dim,
+                kv_width = c.shape.kv_heads * c.shape.head_dim;
+  auto q = values<T>(length * q_width, 1), k = values<T>(length * kv_width, 2),
+       v = values<T>(length * kv_width, 3);
   const auto sinks = normal_values(c.shape.heads, 4, 2);
-  const std::vector<double> q64(q.begin(), q.end()), k64(k.begin(), k.end()), v64(v.begin(), v.end());
+  const std::vector<double> q64(q.begin(), q.end()), k64(k.begin(), k.end()),
+      v64(v.begin(), v.end());
   ThreadPool pool(threads);
   Arena arena;
   Context<T> context{kernels, pool, arena};
@@ -93,7 +103,8 @@ void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, 
     }
     std::vector<T> out(static_cast<std::size_t>(count * q_width), T(99));
     causal_attention(context, c.shape, Rows<T>(q.data() + at * q_width, count, q_width), cache, at,
-                     c.sinks ? sinks.data() : nullptr, Rows<T>(out.data(), count, q_width), observer, 3);
+                     c.sinks ? sinks.data() : nullptr, Rows<T>(out.data(), count, q_width),
+                     observer, 3);
     for (index_t t = at; t < at + count; ++t)
       for (index_t h = 0; h < c.shape.heads; ++h) {
         const index_t first = c.window ? std::max<index_t>(0, t - c.window + 1) : 0;
@@ -102,8 +113,11 @@ void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, 
         for (index_t i = 0; i < c.shape.head_dim; ++i) {
           double sum = 0;
           for (index_t s = first; s <= t; ++s)
-            sum += p[static_cast<std::size_t>(s)] * v64[static_cast<std::size_t>((s * c.shape.kv_heads + kv) * c.shape.head_dim + i)];
-          const double got = static_cast<double>(out[static_cast<std::size_t>((t - at) * q_width + h * c.shape.head_dim + i)]);
+            sum +=
+                p[static_cast<std::size_t>(s)] *
+                v64[static_cast<std::size_t>((s * c.shape.kv_heads + kv) * c.shape.head_dim + i)];
+          const double got = static_cast<double>(
+              out[static_cast<std::size_t>((t - at) * q_width + h * c.shape.head_dim + i)]);
           worst = std::max(worst, std::abs(got - sum));
           if (!(got == got)) worst = 1e30;
         }
@@ -111,14 +125,17 @@ void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, 
           REQUIRE(observer.width == at + count);
           double total = 0;
           for (index_t s = 0; s < observer.width; ++s) {
-            const double got = observer.rows[static_cast<std::size_t>(((t - at) * c.shape.heads + h) * observer.width + s)];
+            const double got = observer.rows[static_cast<std::size_t>(
+                ((t - at) * c.shape.heads + h) * observer.width + s)];
             const double want = s <= t ? p[static_cast<std::size_t>(s)] : 0;
             if (s < first || s > t) CHECK(got == 0);
             worst_map = std::max(worst_map, std::abs(got - want));
             total += got;
           }
-          if (c.sinks) CHECK(total < 1);
-          else CHECK(std::abs(total - 1) < 1e-5);
+          if (c.sinks)
+            CHECK(total < 1);
+          else
+            CHECK(std::abs(total - 1) < 1e-5);
         }
       }
     cache.commit(count);
@@ -129,11 +146,13 @@ void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, 
 
 TEST_CASE("causal attention: heads, groups, windows, rings that wrap, sinks") {
   for (const auto& c : cases())
-    for (const auto* kernels : available_kernels()) check_causal(*kernels, c, 3e-6, 1, NoObserver{});
+    for (const auto* kernels : available_kernels())
+      check_causal(*kernels, c, 3e-6, 1, NoObserver{});
 }
 
 TEST_CASE("in double to the last digits") {
-  for (const auto& c : cases()) check_causal(*kernel::find_kernels<double>("scalar"), c, 1e-13, 3, NoObserver{});
+  for (const auto& c : cases())
+    check_causal(*kernel::find_kernels<double>("scalar"), c, 1e-13, 3, NoObserver{});
 }
 
 TEST_CASE("attention maps are the probabilities, and sum to one less the sink's share") {
@@ -152,15 +171,19 @@ TEST_CASE("every token of an image sees every token") {
         CAPTURE(kernels->name);
         CAPTURE(shape.heads);
         CAPTURE(tokens);
-        const index_t width = shape.heads * shape.head_dim, kv_width = shape.kv_heads * shape.head_dim;
-        auto q = normal_values(tokens * width, 1), k = normal_values(tokens * kv_width, 2), v = normal_values(tokens * kv_width, 3);
+        const index_t width = shape.heads * shape.head_dim,
+                      kv_width = shape.kv_heads * shape.head_dim;
+        auto q = normal_values(tokens * width, 1), k = normal_values(tokens * kv_width, 2),
+             v = normal_values(tokens * kv_width, 3);
         const std::vector<double> q64(q.begin(), q.end()), k64(k.begin(), k.end());
         ThreadPool pool(2);
         Arena arena;
         Context<float> context{*kernels, pool, arena};
         std::vector<float> out(q.size());
-        full_attention(context, shape, Rows<float>(q.data(), tokens, width), Rows<float>(k.data(), tokens, kv_width),
-                       Rows<float>(v.data(), tokens, kv_width), Rows<float>(out.data(), tokens, width));
+        full_attention(context, shape, Rows<float>(q.data(), tokens, width),
+                       Rows<float>(k.data(), tokens, kv_width),
+                       Rows<float>(v.data(), tokens, kv_width),
+                       Rows<float>(out.data(), tokens, width));
         double worst = 0;
         for (index_t t = 0; t < tokens; ++t)
           for (index_t h = 0; h < shape.heads; ++h) {
@@ -168,9 +191,15 @@ TEST_CASE("every token of an image sees every token") {
             for (index_t i = 0; i < shape.head_dim; ++i) {
               double sum = 0;
               for (index_t s = 0; s < tokens; ++s)
-                sum += p[static_cast<std::size_t>(s)] *
-                       static_cast<double>(v[static_cast<std::size_t>(s * kv_width + h / (shape.heads / shape.kv_heads) * shape.head_dim + i)]);
-              worst = std::max(worst, std::abs(static_cast<double>(out[static_cast<std::size_t>(t * width + h * shape.head_dim + i)]) - sum));
+                sum +=
+                    p[static_cast<std::size_t>(s)] *
+                    static_cast<double>(v[static_cast<std::size_t>(
+                        s * kv_width + h / (shape.heads / shape.kv_heads) * shape.head_dim + i)]);
+              worst = std::max(
+                  worst,
+                  std::abs(static_cast<double>(
+                               out[static_cast<std::size_t>(t * width + h * shape.head_dim + i)]) -
+                           sum));
             }
           }
         CHECK(worst < 3e-6);
@@ -193,9 +222,11 @@ TEST_CASE("one token alone equals the same token among others, bit for bit") {
     }
     NoObserver none;
     std::vector<float> all(q.size()), one(64);
-    causal_attention(context, shape, Rows<float>(q.data(), 30, 64), cache, 0, nullptr, Rows<float>(all.data(), 30, 64), none, 0);
+    causal_attention(context, shape, Rows<float>(q.data(), 30, 64), cache, 0, nullptr,
+                     Rows<float>(all.data(), 30, 64), none, 0);
     for (index_t t = 0; t < 30; ++t) {
-      causal_attention(context, shape, Rows<float>(q.data() + t * 64, 1, 64), cache, t, nullptr, Rows<float>(one.data(), 1, 64), none, 0);
+      causal_attention(context, shape, Rows<float>(q.data() + t * 64, 1, 64), cache, t, nullptr,
+                       Rows<float>(one.data(), 1, 64), none, 0);
       CHECK(std::equal(one.begin(), one.end(), all.begin() + t * 64));
     }
   }

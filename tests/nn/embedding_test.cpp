@@ -30,7 +30,8 @@ TEST_CASE("rows of the table, widened exactly, in any order and repeated") {
       bool equal = true;
       for (std::size_t t = 0; t < 5; ++t)
         for (std::size_t i = 0; i < 64; ++i)
-          equal = equal && static_cast<double>(y[t * 64 + i]) == truth[static_cast<std::size_t>(ids[t]) * 64 + i];
+          equal = equal && static_cast<double>(y[t * 64 + i]) ==
+                               truth[static_cast<std::size_t>(ids[t]) * 64 + i];
       CHECK(equal);
     }
 }
@@ -44,7 +45,8 @@ TEST_CASE("an id outside the vocabulary is an error before anything is written")
   std::vector<float> y(2 * 64, 7.0f);
   for (const int bad : {-1, 11, 1 << 30, -2147483647 - 1}) {
     const int ids[] = {1, bad};
-    const auto error = error_of([&] { Table::forward(context, params, ids, Rows<float>(y.data(), 2, 64)); });
+    const auto error =
+        error_of([&] { Table::forward(context, params, ids, Rows<float>(y.data(), 2, 64)); });
     REQUIRE(error);
     CHECK(error->code() == Errc::bad_argument);
     CHECK(error->field() == "input_ids");

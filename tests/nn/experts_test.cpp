@@ -34,23 +34,26 @@ struct Naive {
 };
 
 template <index_t H, index_t I, index_t E, index_t K>
-Naive naive(const typename MixtureOfExperts<H, I, E, K>::Params& p, const SwiGlu& glu, const std::vector<double>& x,
-            const std::vector<double>& y) {
+Naive naive(const typename MixtureOfExperts<H, I, E, K>::Params& p, const SwiGlu& glu,
+            const std::vector<double>& x, const std::vector<double>& y) {
   Naive result{naive_linear(x, p.router.weight.view(), p.router.bias.values()), {}, y, {}, 0};
   const auto tokens = static_cast<index_t>(x.size()) / H;
   for (index_t t = 0; t < tokens; ++t) {
     const double* const logits = result.logits.data() + t * E;
     std::vector<index_t> order(static_cast<std::size_t>(E));
     for (std::size_t e = 0; e < order.size(); ++e) order[e] = static_cast<index_t>(e);
-    std::stable_sort(order.begin(), order.end(), [&](index_t a, index_t b) { return logits[a] > logits[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](index_t a, index_t b) { return logits[a] > logits[b]; });
     double sum = 0;
-    for (std::size_t k = 0; k < static_cast<std::size_t>(K); ++k) sum += std::exp(logits[order[k]] - logits[order[0]]);
+    for (std::size_t k = 0; k < static_cast<std::size_t>(K); ++k)
+      sum += std::exp(logits[order[k]] - logits[order[0]]);
     const std::vector<double> row(x.begin() + t * H, x.begin() + (t + 1) * H);
     for (std::size_t k = 0; k < static_cast<std::size_t>(K); ++k) {
       const index_t e = order[k];
       const double weight = std::exp(logits[e] - logits[order[0]]) / sum;
       result.weights.push_back(weight), result.chosen.push_back(e);
-      const auto gate_up = naive_linear(row, p.gate_up_proj.view(e), p.gate_up_proj_bias.values() + e * 2 * I);
+      const auto gate_up =
+          naive_linear(row, p.gate_up_proj.view(e), p.gate_up_proj_bias.values() + e * 2 * I);
       std::vector<double> inner(static_cast<std::size_t>(I));
       for (std::size_t i = 0; i < inner.size(); ++i) {
         const double gate = std::min(gate_up[2 * i], glu.limit);
@@ -59,14 +62,16 @@ Naive naive(const typename MixtureOfExperts<H, I, E, K>::Params& p, const SwiGlu
         inner[i] = (up + 1) * gate / (1 + std::exp(-glu.alpha * gate));
       }
       const auto down = naive_linear(inner, p.down_proj.view(e), p.down_proj_bias.values() + e * H);
-      for (index_t i = 0; i < H; ++i) result.y[static_cast<std::size_t>(t * H + i)] += weight * down[static_cast<std::size_t>(i)];
+      for (index_t i = 0; i < H; ++i)
+        result.y[static_cast<std::size_t>(t * H + i)] += weight * down[static_cast<std::size_t>(i)];
     }
   }
   return result;
 }
 
 template <class T, index_t H, index_t I, index_t E, index_t K>
-void check(const kernel::Kernels<T>& kernels, Formats formats, index_t tokens, double spread, SwiGlu glu, double bar) {
+void check(const kernel::Kernels<T>& kernels, Formats formats, index_t tokens, double spread,
+           SwiGlu glu, double bar) {
   using Mixture = MixtureOfExperts<H, I, E, K>;
   CAPTURE(kernels.name);
   CAPTURE(to_string(formats.experts));
@@ -84,7 +89,8 @@ void check(const kernel::Kernels<T>& kernels, Formats formats, index_t tokens, d
   Arena arena;
   Context<T> context{kernels, pool, arena};
   Seen seen;
-  Mixture::forward(context, params, glu, Rows<T>(x.data(), tokens, H), Rows<T>(y.data(), tokens, H), seen, 5);
+  Mixture::forward(context, params, glu, Rows<T>(x.data(), tokens, H), Rows<T>(y.data(), tokens, H),
+                   seen, 5);
   CHECK(relative_gap(seen.rows.at("router.5"), truth.logits) < bar);
   CHECK(seen.chosen == truth.chosen);
   CHECK(relative_gap(seen.rows.at("router_weights.5"), truth.weights) < 10 * bar);
@@ -95,17 +101,23 @@ void check(const kernel::Kernels<T>& kernels, Formats formats, index_t tokens, d
   std::vector<T> alone(y32.begin(), y32.end());
   NoObserver none;
   for (index_t t = 0; t < tokens; ++t)
-    Mixture::forward(context, params, glu, Rows<T>(x.data() + t * H, 1, H), Rows<T>(alone.data() + t * H, 1, H), none, 0);
+    Mixture::forward(context, params, glu, Rows<T>(x.data() + t * H, 1, H),
+                     Rows<T>(alone.data() + t * H, 1, H), none, 0);
   CHECK(std::equal(alone.begin(), alone.end(), y.begin()));
 }
 
 template <index_t H, index_t I, index_t E, index_t K>
 void check_all(index_t tokens, double spread, SwiGlu glu = {}) {
-  for (const Formats formats : {Formats{}, {Format::bf16, Format::bf16}, {Format::bf16, Format::mxfp4}, {Format::f16, Format::q8}}) {
+  for (const Formats formats : {Formats{},
+                                {Format::bf16, Format::bf16},
+                                {Format::bf16, Format::mxfp4},
+                                {Format::f16, Format::q8}}) {
     if (is_blocked(formats.experts) && (H % 32 != 0 || I % 32 != 0)) continue;
-    for (const auto* kernels : available_kernels()) check<float, H, I, E, K>(*kernels, formats, tokens, spread, glu, 3e-6);
+    for (const auto* kernels : available_kernels())
+      check<float, H, I, E, K>(*kernels, formats, tokens, spread, glu, 3e-6);
   }
-  check<double, H, I, E, K>(*kernel::find_kernels<double>("scalar"), {}, tokens, spread, glu, 1e-13);
+  check<double, H, I, E, K>(*kernel::find_kernels<double>("scalar"), {}, tokens, spread, glu,
+                            1e-13);
 }
 
 TEST_CASE("one token, few tokens, experts that nobody chose") {
@@ -130,7 +142,8 @@ TEST_CASE("all tokens to one expert") {
   using Mixture = MixtureOfExperts<32, 32, 4, 2>;
   Mixture::Params params;
   const auto memory = random_params(params, {});
-  for (index_t e = 0; e < 4; ++e) params.router.bias.values()[e] = static_cast<float>(100 * (e == 2 ? 2 : e == 1));
+  for (index_t e = 0; e < 4; ++e)
+    params.router.bias.values()[e] = static_cast<float>(100 * (e == 2 ? 2 : e == 1));
   const auto x32 = random_values(40 * 32, 2);
   std::vector<double> x(x32.begin(), x32.end()), y(x.size());
   const auto truth = naive<32, 32, 4, 2>(params, {}, x, std::vector<double>(x.size()));
@@ -138,7 +151,8 @@ TEST_CASE("all tokens to one expert") {
   Arena arena;
   Context<double> context{*kernel::find_kernels<double>("scalar"), pool, arena};
   Seen seen;
-  Mixture::forward(context, params, {}, Rows<double>(x.data(), 40, 32), Rows<double>(y.data(), 40, 32), seen, 5);
+  Mixture::forward(context, params, {}, Rows<double>(x.data(), 40, 32),
+                   Rows<double>(y.data(), 40, 32), seen, 5);
   CHECK(std::count(seen.chosen.begin(), seen.chosen.end(), 2) == 40);
   CHECK(seen.rows.at("router_weights.5")[0] == doctest::Approx(1));
   CHECK(relative_gap(y, truth.y) < 1e-13);
@@ -161,7 +175,8 @@ TEST_CASE("what an observer writes into the router decides") {
   ThreadPool pool(1);
   Arena arena;
   Context<float> context{kernel::best_kernels<float>(), pool, arena};
-  MixtureOfExperts<32, 32, 4, 2>::forward(context, params, {}, Rows<float>(x.data(), 5, 32), Rows<float>(y.data(), 5, 32), force, 0);
+  MixtureOfExperts<32, 32, 4, 2>::forward(context, params, {}, Rows<float>(x.data(), 5, 32),
+                                          Rows<float>(y.data(), 5, 32), force, 0);
 }
 
 }  // namespace

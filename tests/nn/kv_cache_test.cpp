@@ -10,7 +10,8 @@ namespace {
 using namespace gov;
 using Cache = KvCache<float>;
 
-// Writes and commits `count` positions; the key of position p is p * 10 + column, its value negative.
+// Writes and commits `count` positions; the key of position p is p * 10 + column, its value
+// negative.
 void fill(Cache& cache, index_t count, float mark = 0) {
   for (index_t p = cache.length(); p < cache.length() + count; ++p)
     for (index_t c = 0; c < cache.width(); ++c) {
@@ -62,7 +63,8 @@ TEST_CASE("a ring shows every window it must, in order, wherever it wraps") {
         const index_t begin = cache.length();
         fill(cache, chunk);  // as a step does: all of its keys first, then each token looks back
         for (index_t p = begin; p < begin + chunk; ++p)
-          CHECK(keys(cache, cache.first_visible(p), p + 1) == expected(std::max<index_t>(0, p - window + 1), p + 1));
+          CHECK(keys(cache, cache.first_visible(p), p + 1) ==
+                expected(std::max<index_t>(0, p - window + 1), p + 1));
       }
       CHECK(cache.earliest() == cache.length() - chunk);  // one step back, not more
     }
@@ -105,7 +107,8 @@ TEST_CASE("a journal undoes any number of steps, bit for bit") {
         fill(cache, before), fill(twin, before);
         Cache::Journal journal;
         cache.save(journal, count);
-        for (index_t done = 0; done < count; done += 2) fill(cache, std::min<index_t>(2, count - done), 0.5f);
+        for (index_t done = 0; done < count; done += 2)
+          fill(cache, std::min<index_t>(2, count - done), 0.5f);
         cache.restore(journal);
         CHECK(cache.length() == twin.length());
         CHECK(cache.earliest() == twin.earliest());

@@ -22,7 +22,8 @@ void check(const kernel::Kernels<T>& kernels, Format format, index_t rows, doubl
   CHECK((params.bias_values() == nullptr) == !HasBias);
   const auto x32 = random_values(rows * In, 2);
   std::vector<T> x(x32.begin(), x32.end());
-  const auto truth = naive_linear({x32.begin(), x32.end()}, params.weight.view(), params.bias_values());
+  const auto truth =
+      naive_linear({x32.begin(), x32.end()}, params.weight.view(), params.bias_values());
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);
     Arena arena;
@@ -35,7 +36,8 @@ void check(const kernel::Kernels<T>& kernels, Format format, index_t rows, doubl
     Linear<In, Out, HasBias>::forward(context, params, Rows<T>(x.data(), rows, In), to, true);
     bool doubled = true;
     for (std::size_t i = 0; i < y.size(); ++i)
-      doubled = doubled && std::abs(static_cast<double>(y[i]) - 2 * static_cast<double>(once[i])) < 1e-4;
+      doubled =
+          doubled && std::abs(static_cast<double>(y[i]) - 2 * static_cast<double>(once[i])) < 1e-4;
     CHECK(doubled);
   }
 }
@@ -47,7 +49,8 @@ TEST_CASE("y = x W^T + b, small and shared out, with and without bias, in every 
       check<64, 200, false>(*kernels, format, 5, 3e-6);
       check<32, 130, true>(*kernels, format, 300, 3e-6);  // tiles of 128 rows and 64 columns
     }
-  for (const auto* kernels : available_kernels()) check<37, 19, true>(*kernels, Format::f32, 3, 3e-6);
+  for (const auto* kernels : available_kernels())
+    check<37, 19, true>(*kernels, Format::f32, 3, 3e-6);
   check<37, 190, true>(*kernel::find_kernels<double>("scalar"), Format::bf16, 130, 1e-13);
 }
 
@@ -62,7 +65,8 @@ TEST_CASE("the same bits for any threads and any number of rows") {
       Arena arena;
       Context<float> context{*kernels, pool, arena};
       std::vector<float> y(static_cast<std::size_t>(rows * 200));
-      Linear<64, 200>::forward(context, params, Rows<float>(x.data() + first * 64, rows, 64), Rows<float>(y.data(), rows, 200));
+      Linear<64, 200>::forward(context, params, Rows<float>(x.data() + first * 64, rows, 64),
+                               Rows<float>(y.data(), rows, 200));
       return y;
     };
     const auto all = run(1, 0, 150);

@@ -14,7 +14,8 @@ using namespace gov;
 using namespace gov::test;
 
 template <class Norm, class T>
-void check(const kernel::Kernels<T>& kernels, index_t width, index_t rows, double spread, double offset, double eps, double bar) {
+void check(const kernel::Kernels<T>& kernels, index_t width, index_t rows, double spread,
+           double offset, double eps, double bar) {
   CAPTURE(kernels.name);
   CAPTURE(width);
   CAPTURE(rows);
@@ -26,13 +27,16 @@ void check(const kernel::Kernels<T>& kernels, index_t width, index_t rows, doubl
   const float* bias = nullptr;
   constexpr bool centred = requires { params.bias; };
   if constexpr (requires { params.bias.values(); }) bias = params.bias.values();
-  const auto truth = naive_norm({x32.begin(), x32.end()}, width, params.weight.values(), bias, eps, centred);
+  const auto truth =
+      naive_norm({x32.begin(), x32.end()}, width, params.weight.values(), bias, eps, centred);
   ThreadPool pool(3);
   Arena arena;
   Context<T> context{kernels, pool, arena};
-  Norm::forward(context, params, eps, Rows<T>(x.data(), rows, width), Rows<T>(y.data(), rows, width));
+  Norm::forward(context, params, eps, Rows<T>(x.data(), rows, width),
+                Rows<T>(y.data(), rows, width));
   CHECK(relative_gap(y, truth) < bar);
-  Norm::forward(context, params, eps, Rows<T>(x.data(), rows, width), Rows<T>(x.data(), rows, width));  // in place
+  Norm::forward(context, params, eps, Rows<T>(x.data(), rows, width),
+                Rows<T>(x.data(), rows, width));  // in place
   CHECK(std::equal(x.begin(), x.end(), y.begin()));
 }
 

@@ -1,4 +1,5 @@
-// Inverse frequencies against the published numbers of gpt-oss, and the angles against their formula.
+// Inverse frequencies against the published numbers of gpt-oss, and the angles against their
+// formula.
 #include "gov/nn/rope.hpp"
 
 #include <doctest/doctest.h>
@@ -7,12 +8,18 @@ namespace {
 
 using namespace gov;
 
-constexpr RopeConfig gpt_oss{.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 32,
-                             .truncate = false, .original_max_position_embeddings = 4096};
+constexpr RopeConfig gpt_oss{.rope_type = RopeType::yarn,
+                             .rope_theta = 150000,
+                             .factor = 32,
+                             .truncate = false,
+                             .original_max_position_embeddings = 4096};
 
-// The channel at which a wavelength makes r turns over the original context, as stated by the paper.
+// The channel at which a wavelength makes r turns over the original context, as stated by the
+// paper.
 double channel(const RopeConfig& rope, double head_dim, double r) {
-  return head_dim * std::log(static_cast<double>(rope.original_max_position_embeddings) / (2 * std::acos(-1.0) * r)) /
+  return head_dim *
+         std::log(static_cast<double>(rope.original_max_position_embeddings) /
+                  (2 * std::acos(-1.0) * r)) /
          (2 * std::log(rope.rope_theta));
 }
 
@@ -22,9 +29,16 @@ TEST_CASE("YaRN of gpt-oss: the numbers that transformers computes") {
   CHECK(gpt_oss.attention_scaling() == doctest::Approx(1.3465735902799727).epsilon(1e-15));
   const auto frequencies = gpt_oss.inverse_frequencies(64);
   REQUIRE(frequencies.size() == 32);
-  const std::pair<std::size_t, double> expected[] = {
-      {0, 1}, {1, .689044306}, {8, .0508132748}, {9, .0317056962}, {10, .0193350011}, {13, .00386035932},
-      {16, .000456483919}, {17, .000129318701}, {18, 3.83088124e-05}, {31, 3.02351143e-07}};
+  const std::pair<std::size_t, double> expected[] = {{0, 1},
+                                                     {1, .689044306},
+                                                     {8, .0508132748},
+                                                     {9, .0317056962},
+                                                     {10, .0193350011},
+                                                     {13, .00386035932},
+                                                     {16, .000456483919},
+                                                     {17, .000129318701},
+                                                     {18, 3.83088124e-05},
+                                                     {31, 3.02351143e-07}};
   for (const auto& [i, value] : expected) {
     CAPTURE(i);
     CHECK(static_cast<double>(frequencies[i]) == doctest::Approx(value).epsilon(2e-6));
@@ -40,7 +54,8 @@ std::vector<double> yarn_in_double(const RopeConfig& rope, index_t head_dim) {
   if (low == high) high += 0.001;
   std::vector<double> result;
   for (index_t i = 0; i < head_dim / 2; ++i) {
-    const double plain = std::pow(rope.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    const double plain =
+        std::pow(rope.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     const double ramp = std::min(1.0, std::max(0.0, (static_cast<double>(i) - low) / (high - low)));
     result.push_back(plain / rope.factor * ramp + plain * (1 - ramp));
   }
@@ -107,9 +122,12 @@ TEST_CASE("angles: f32 angle, scaled cosine and sine, also far out") {
     rope_angles(frequencies, 1.5, position, exact_cos.data(), exact_sin.data());
     for (std::size_t i = 0; i < 32; ++i) {
       const float angle = static_cast<float>(position) * frequencies[i];
-      CHECK(std::abs(static_cast<double>(cos[i]) - 1.5 * std::cos(static_cast<double>(angle))) < 2e-7);
-      CHECK(std::abs(static_cast<double>(sin[i]) - 1.5 * std::sin(static_cast<double>(angle))) < 2e-7);
-      CHECK(exact_cos[i] * exact_cos[i] + exact_sin[i] * exact_sin[i] == doctest::Approx(2.25).epsilon(1e-14));
+      CHECK(std::abs(static_cast<double>(cos[i]) - 1.5 * std::cos(static_cast<double>(angle))) <
+            2e-7);
+      CHECK(std::abs(static_cast<double>(sin[i]) - 1.5 * std::sin(static_cast<double>(angle))) <
+            2e-7);
+      CHECK(exact_cos[i] * exact_cos[i] + exact_sin[i] * exact_sin[i] ==
+            doctest::Approx(2.25).epsilon(1e-14));
     }
   }
   rope_angles(frequencies, 1, 0, cos.data(), sin.data());

@@ -1,4 +1,5 @@
-// The whole attention part of a layer against plain loops: projections, rotation, mask, sinks, residual.
+// The whole attention part of a layer against plain loops: projections, rotation, mask, sinks,
+// residual.
 #include "gov/nn/self_attention.hpp"
 
 #include <doctest/doctest.h>
@@ -39,7 +40,8 @@ std::vector<float> frequencies(index_t head_dim) {
 constexpr double scaling = 1.25;
 
 template <class C>
-std::vector<double> naive(const typename SelfAttention<C>::Params& p, const std::vector<double>& x, std::vector<double> y) {
+std::vector<double> naive(const typename SelfAttention<C>::Params& p, const std::vector<double>& x,
+                          std::vector<double> y) {
   constexpr auto c = C::config;
   auto q = naive_linear(x, p.q_proj.weight.view(), p.q_proj.bias_values());
   auto k = naive_linear(x, p.k_proj.weight.view(), p.k_proj.bias_values());
@@ -48,15 +50,18 @@ std::vector<double> naive(const typename SelfAttention<C>::Params& p, const std:
   naive_rope(k, c.num_key_value_heads, frequencies(c.head_dim), scaling, 0);
   const float* sinks = nullptr;
   if constexpr (C::attention_sinks) sinks = p.sinks.values();
-  const NaiveAttention mix{c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.sliding_window};
-  const auto out = naive_linear(mix(q, k, v, sinks), p.o_proj.weight.view(), p.o_proj.bias_values());
+  const NaiveAttention mix{c.num_attention_heads, c.num_key_value_heads, c.head_dim,
+                           c.sliding_window};
+  const auto out =
+      naive_linear(mix(q, k, v, sinks), p.o_proj.weight.view(), p.o_proj.bias_values());
   for (std::size_t i = 0; i < y.size(); ++i) y[i] += out[i];
   return y;
 }
 
 // Two sequences of 11 and 7 tokens, stepped together by the given numbers of rows.
 template <class C, class T>
-void check(const kernel::Kernels<T>& kernels, const std::vector<std::pair<index_t, index_t>>& plan, double bar) {
+void check(const kernel::Kernels<T>& kernels, const std::vector<std::pair<index_t, index_t>>& plan,
+           double bar) {
   CAPTURE(kernels.name);
   CAPTURE(plan.size());
   using Attention = SelfAttention<C>;
@@ -65,9 +70,12 @@ void check(const kernel::Kernels<T>& kernels, const std::vector<std::pair<index_
   const auto memory = random_params(params, {Format::bf16, Format::bf16});
   const std::vector<float> x32[2] = {random_values(11 * H, 1), random_values(7 * H, 2)};
   std::vector<double> truth[2], got[2];
-  for (int s = 0; s < 2; ++s) truth[s] = naive<C>(params, {x32[s].begin(), x32[s].end()}, std::vector<double>(x32[s].size(), 0.5));
+  for (int s = 0; s < 2; ++s)
+    truth[s] =
+        naive<C>(params, {x32[s].begin(), x32[s].end()}, std::vector<double>(x32[s].size(), 0.5));
   constexpr index_t window = C::config.sliding_window, ring = window ? 8 : 0;
-  KvCache<T> caches[2] = {{Attention::kv_width, window, 16, ring}, {Attention::kv_width, window, 16, ring}};
+  KvCache<T> caches[2] = {{Attention::kv_width, window, 16, ring},
+                          {Attention::kv_width, window, 16, ring}};
   ThreadPool pool(2);
   Arena arena;
   Context<T> context{kernels, pool, arena};
@@ -82,16 +90,19 @@ void check(const kernel::Kernels<T>& kernels, const std::vector<std::pair<index_
       x.insert(x.end(), x32[s].begin() + at * H, x32[s].begin() + (at + rows) * H);
       for (index_t t = at; t < at + rows; ++t) {
         cos.resize(cos.size() + half), sin.resize(sin.size() + half);
-        rope_angles(frequencies(C::config.head_dim), scaling, t, &*cos.end() - half, &*sin.end() - half);
+        rope_angles(frequencies(C::config.head_dim), scaling, t, &*cos.end() - half,
+                    &*sin.end() - half);
       }
     }
     const index_t rows = first + second;
     std::vector<T> y(static_cast<std::size_t>(rows * H), T(0.5));
-    Attention::forward(context, params, steps, Rows<T>(cos.data(), rows, half), Rows<T>(sin.data(), rows, half),
-                       Rows<T>(x.data(), rows, H), Rows<T>(y.data(), rows, H), none, 0);
+    Attention::forward(context, params, steps, Rows<T>(cos.data(), rows, half),
+                       Rows<T>(sin.data(), rows, half), Rows<T>(x.data(), rows, H),
+                       Rows<T>(y.data(), rows, H), none, 0);
     got[0].insert(got[0].end(), y.begin(), y.begin() + first * H);
     got[1].insert(got[1].end(), y.begin() + first * H, y.end());
-    CHECK(caches[0].length() + caches[1].length() == static_cast<index_t>(got[0].size() + got[1].size()) / H - rows);
+    CHECK(caches[0].length() + caches[1].length() ==
+          static_cast<index_t>(got[0].size() + got[1].size()) / H - rows);
     caches[0].commit(first), caches[1].commit(second);  // the caller's part
   }
   for (int s = 0; s < 2; ++s) {
@@ -103,10 +114,13 @@ void check(const kernel::Kernels<T>& kernels, const std::vector<std::pair<index_
 template <class C>
 void check_all() {
   const std::vector<std::pair<index_t, index_t>> plans[] = {
-      {{6, 0}, {5, 0}, {0, 6}, {0, 1}}, {{5, 1}, {1, 5}, {3, 0}, {1, 0}, {1, 1}}, {{2, 2}, {4, 0}, {1, 4}, {0, 1}, {4, 0}}};
+      {{6, 0}, {5, 0}, {0, 6}, {0, 1}},
+      {{5, 1}, {1, 5}, {3, 0}, {1, 0}, {1, 1}},
+      {{2, 2}, {4, 0}, {1, 4}, {0, 1}, {4, 0}}};
   for (const auto& plan : plans) {
     for (const auto* kernels : available_kernels()) check<C, float>(*kernels, plan, 5e-6);
-    check<C, double>(*kernel::find_kernels<double>("scalar"), plan, 1e-6);  // f32 angles, double elsewhere
+    check<C, double>(*kernel::find_kernels<double>("scalar"), plan,
+                     1e-6);  // f32 angles, double elsewhere
   }
 }
 
@@ -120,9 +134,12 @@ TEST_CASE("parameters: names in the checkpoint's order, sinks only where asked f
     return list;
   };
   CHECK(names(SelfAttention<Small>::Params{}) ==
-        "q_proj.weight q_proj.bias k_proj.weight k_proj.bias v_proj.weight v_proj.bias o_proj.weight o_proj.bias sinks ");
-  CHECK(names(SelfAttention<Plain>::Params{}) == "q_proj.weight k_proj.weight v_proj.weight o_proj.weight ");
-  static_assert(parameter_count<SelfAttention<Small>> == 2 * (32 * 64 + 32 * 32) + 64 + 2 * 32 + 32 + 4);
+        "q_proj.weight q_proj.bias k_proj.weight k_proj.bias v_proj.weight v_proj.bias "
+        "o_proj.weight o_proj.bias sinks ");
+  CHECK(names(SelfAttention<Plain>::Params{}) ==
+        "q_proj.weight k_proj.weight v_proj.weight o_proj.weight ");
+  static_assert(parameter_count<SelfAttention<Small>> ==
+                2 * (32 * 64 + 32 * 32) + 64 + 2 * 32 + 32 + 4);
 }
 
 }  // namespace

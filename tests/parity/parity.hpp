@@ -53,7 +53,7 @@ inline ParityCase read_case(const std::filesystem::path& path) {
 struct ParityResult {
   std::string geometry, name;
   double features = 0, hidden = 0, router = 0, logits = 0;  // max abs error / max abs of the tensor
-  double logits_nmse = 0;
+  double logits_nmse = 0, bf16_nmse = 1;  // the latter: transformers' own bf16 run
   index_t routes = 0, routes_equal = 0, tokens = 0, tokens_equal = 0;
 };
 
@@ -106,7 +106,10 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   const index_t batch = c.extent("input_ids", 0), length = c.extent("input_ids", 1);
   const auto& ids = c.integers.at("input_ids");
   const auto& mask = c.integers.at("attention_mask");
-  ParityResult result{.geometry = geometry, .name = c.name};
+  ParityResult result;
+  result.geometry = geometry, result.name = c.name;
+  if (const auto bf16 = c.metadata.find("bf16_nmse_logits"); bf16 != c.metadata.end())
+    result.bf16_nmse = std::stod(bf16->second);
 
   // Rows without their padding, and which rows of the reference they are.
   std::vector<std::vector<int>> prompts(static_cast<std::size_t>(batch));

@@ -28,6 +28,7 @@ void check(const ParityResult& r) {
   CHECK(r.hidden <= bar);
   CHECK(r.router <= bar);
   CHECK(r.logits <= bar);
+  CHECK(r.logits_nmse <= std::min(1e-4, r.bf16_nmse));  // bf16 weights included
   CHECK(r.routes_equal == r.routes);
   CHECK(r.tokens_equal == r.tokens);
   CHECK(r.tokens > 0);

@@ -19,13 +19,15 @@ std::vector<int> swap_first(const std::vector<int>& x, index_t a, index_t b, ind
   for (index_t i = 0; i < a; ++i)
     for (index_t j = 0; j < b; ++j)
       for (index_t k = 0; k < c; ++k)
-        y[static_cast<std::size_t>((j * a + i) * c + k)] = x[static_cast<std::size_t>((i * b + j) * c + k)];
+        y[static_cast<std::size_t>((j * a + i) * c + k)] =
+            x[static_cast<std::size_t>((i * b + j) * c + k)];
   return y;
 }
 
-// The original: view [w, h s, c / s], permute to [h s, w, c / s], view [h s, w s, c / s^2], and in v2
-// permute back to [w s, h s, c / s^2]; views cost nothing, so two swaps are all.
-std::vector<int> by_views(const std::vector<int>& x, index_t grid, index_t r, index_t channels, PsVersion version) {
+// The original: view [w, h s, c / s], permute to [h s, w, c / s], view [h s, w s, c / s^2], and in
+// v2 permute back to [w s, h s, c / s^2]; views cost nothing, so two swaps are all.
+std::vector<int> by_views(const std::vector<int>& x, index_t grid, index_t r, index_t channels,
+                          PsVersion version) {
   const auto once = swap_first(x, grid, grid / r, channels * r);
   return version == PsVersion::v1 ? once : swap_first(once, grid / r, grid / r, channels * r * r);
 }
@@ -68,10 +70,13 @@ void check(const kernel::Kernels<T>& kernels, PsVersion version, double bar) {
   for (index_t a = 0; a < 3; ++a)
     for (index_t b = 0; b < 3; ++b)
       for (index_t c = 0; c < 48; ++c) {
-        const index_t dy = c / 24, dx = c / 12 % 2, row = version == PsVersion::v2 ? a * 3 + b : b * 3 + a;
-        folded[static_cast<std::size_t>(row * 48 + c)] = x64[static_cast<std::size_t>(((2 * a + dy) * 6 + 2 * b + dx) * 12 + c % 12)];
+        const index_t dy = c / 24, dx = c / 12 % 2,
+                      row = version == PsVersion::v2 ? a * 3 + b : b * 3 + a;
+        folded[static_cast<std::size_t>(row * 48 + c)] =
+            x64[static_cast<std::size_t>(((2 * a + dy) * 6 + 2 * b + dx) * 12 + c % 12)];
       }
-  const auto normed = naive_norm(folded, 48, p.layer_norm.weight.values(), p.layer_norm.bias.values(), 1e-5, true);
+  const auto normed =
+      naive_norm(folded, 48, p.layer_norm.weight.values(), p.layer_norm.bias.values(), 1e-5, true);
   auto inner = naive_linear(normed, p.linear_1.weight.view(), p.linear_1.bias.values());
   for (double& value : inner) value = naive_activation(Act, value);
   const auto truth = naive_linear(inner, p.linear_2.weight.view(), p.linear_2.bias.values());
@@ -95,11 +100,14 @@ TEST_CASE("the projector") {
 TEST_CASE("counts and names") {
   using Real = PixelShuffleMlp<1024, 896, 2, kernel::Activation::gelu>;
   static_assert(parameter_count<Real> == 4'482'816);
-  static_assert(parameter_count<PixelShuffleMlp<1024, 2880, 2, kernel::Activation::gelu>> == 20'104'832);
+  static_assert(parameter_count<PixelShuffleMlp<1024, 2880, 2, kernel::Activation::gelu>> ==
+                20'104'832);
   PixelShuffleMlp<4, 8, 2, kernel::Activation::gelu>::Params params;
   std::string names;
   for (const auto& p : parameter_list(params)) names += p.name + " ";
-  CHECK(names == "layer_norm.weight layer_norm.bias linear_1.weight linear_1.bias linear_2.weight linear_2.bias ");
+  CHECK(names ==
+        "layer_norm.weight layer_norm.bias linear_1.weight linear_1.bias linear_2.weight "
+        "linear_2.bias ");
 }
 
 }  // namespace

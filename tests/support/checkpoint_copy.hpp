@@ -26,7 +26,8 @@ struct CheckpointCopy {
       : config(read_text((folder / "config.json").string(), 1u << 20)) {
     const auto files = CheckpointFiles::open(folder.string());
     for (const auto& [file, entry] : files.tensors()) {
-      Tensor tensor{entry->dtype, entry->shape, std::vector<std::byte>(static_cast<std::size_t>(entry->bytes))};
+      Tensor tensor{entry->dtype, entry->shape,
+                    std::vector<std::byte>(static_cast<std::size_t>(entry->bytes))};
       file->read(*entry, tensor.bytes);
       tensors.emplace(entry->name, std::move(tensor));
     }
@@ -43,7 +44,9 @@ struct CheckpointCopy {
     std::vector<TensorSpec> specs;
     for (const auto& [name, tensor] : tensors) specs.push_back({name, tensor.dtype, tensor.shape});
     write_safetensors((folder / "model.safetensors").string(), specs,
-                      [this](const TensorSpec& spec, const ByteSink& sink) { sink(tensors.at(spec.name).bytes); });
+                      [this](const TensorSpec& spec, const ByteSink& sink) {
+                        sink(tensors.at(spec.name).bytes);
+                      });
     std::ofstream(folder / "config.json") << config;
   }
 };

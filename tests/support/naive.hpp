@@ -1,5 +1,5 @@
-// The modules' formulas in double, by plain loops that share nothing with the kernels but the widening
-// of a stored row.
+// The modules' formulas in double, by plain loops that share nothing with the kernels but the
+// widening of a stored row.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,8 @@ inline std::vector<double> widened(const WeightView& view) {
 }
 
 // y = x w^T + bias by two loops.
-inline std::vector<double> naive_linear(const std::vector<double>& x, const WeightView& view, const float* bias) {
+inline std::vector<double> naive_linear(const std::vector<double>& x, const WeightView& view,
+                                        const float* bias) {
   const auto w = widened(view);
   const auto rows = static_cast<index_t>(x.size()) / view.in;
   std::vector<double> y(static_cast<std::size_t>(rows * view.out));
@@ -28,21 +29,24 @@ inline std::vector<double> naive_linear(const std::vector<double>& x, const Weig
     for (index_t n = 0; n < view.out; ++n) {
       double sum = bias ? static_cast<double>(bias[n]) : 0;
       for (index_t k = 0; k < view.in; ++k)
-        sum += x[static_cast<std::size_t>(r * view.in + k)] * w[static_cast<std::size_t>(n * view.in + k)];
+        sum += x[static_cast<std::size_t>(r * view.in + k)] *
+               w[static_cast<std::size_t>(n * view.in + k)];
       y[static_cast<std::size_t>(r * view.out + n)] = sum;
     }
   return y;
 }
 
 // RMSNorm, or with `centred` LayerNorm.
-inline std::vector<double> naive_norm(const std::vector<double>& x, index_t width, const float* weight, const float* bias,
-                          double eps, bool centred) {
+inline std::vector<double> naive_norm(const std::vector<double>& x, index_t width,
+                                      const float* weight, const float* bias, double eps,
+                                      bool centred) {
   std::vector<double> y(x.size());
   const auto n = static_cast<std::size_t>(width);
   for (std::size_t row = 0; row < x.size(); row += n) {
     double mean = 0, square = 0;
     for (std::size_t i = 0; i < n && centred; ++i) mean += x[row + i] / static_cast<double>(n);
-    for (std::size_t i = 0; i < n; ++i) square += (x[row + i] - mean) * (x[row + i] - mean) / static_cast<double>(n);
+    for (std::size_t i = 0; i < n; ++i)
+      square += (x[row + i] - mean) * (x[row + i] - mean) / static_cast<double>(n);
     for (std::size_t i = 0; i < n; ++i)
       y[row + i] = (x[row + i] - mean) / std::sqrt(square + eps) * static_cast<double>(weight[i]) +
                    (bias ? static_cast<double>(bias[i]) : 0);
@@ -55,11 +59,12 @@ inline std::vector<double> naive_norm(const std::vector<double>& x, index_t widt
 struct NaiveAttention {
   index_t heads, kv_heads, d, window = 0;
 
-  std::vector<double> operator()(const std::vector<double>& q, const std::vector<double>& k, const std::vector<double>& v,
-                                 const float* sinks) const {
+  std::vector<double> operator()(const std::vector<double>& q, const std::vector<double>& k,
+                                 const std::vector<double>& v, const float* sinks) const {
     const auto tokens = static_cast<index_t>(q.size()) / (heads * d);
     std::vector<double> out(q.size());
-    const auto at = [this](const std::vector<double>& x, index_t width, index_t t, index_t head, index_t i) {
+    const auto at = [this](const std::vector<double>& x, index_t width, index_t t, index_t head,
+                           index_t i) {
       return x[static_cast<std::size_t>((t * width + head) * d + i)];
     };
     for (index_t t = 0; t < tokens; ++t)
@@ -78,7 +83,8 @@ struct NaiveAttention {
         for (double& value : z) sum += value = std::exp(value - most);
         for (index_t i = 0; i < d; ++i) {
           double& to = out[static_cast<std::size_t>((t * heads + h) * d + i)];
-          for (index_t s = first; s < last; ++s) to += z[static_cast<std::size_t>(s - first)] / sum * at(v, kv_heads, s, kv, i);
+          for (index_t s = first; s < last; ++s)
+            to += z[static_cast<std::size_t>(s - first)] / sum * at(v, kv_heads, s, kv, i);
         }
       }
     return out;
@@ -86,14 +92,15 @@ struct NaiveAttention {
 };
 
 // Rotates the halves of each head by the angle of token t's position.
-inline void naive_rope(std::vector<double>& x, index_t heads, const std::vector<float>& frequencies, double scaling,
-                       index_t first_position) {
+inline void naive_rope(std::vector<double>& x, index_t heads, const std::vector<float>& frequencies,
+                       double scaling, index_t first_position) {
   const std::size_t half = frequencies.size(), width = 2 * half * static_cast<std::size_t>(heads);
   for (std::size_t row = 0; row < x.size(); row += width)
     for (std::size_t h = 0; h < static_cast<std::size_t>(heads); ++h)
       for (std::size_t i = 0; i < half; ++i) {
         double &a = x[row + 2 * half * h + i], &b = x[row + 2 * half * h + half + i];
-        const auto position = static_cast<float>(first_position + static_cast<index_t>(row / width));
+        const auto position =
+            static_cast<float>(first_position + static_cast<index_t>(row / width));
         const double angle = static_cast<double>(position * frequencies[i]);
         const double cos = std::cos(angle) * scaling, sin = std::sin(angle) * scaling, old = a;
         a = old * cos - b * sin, b = b * cos + old * sin;

@@ -13,7 +13,8 @@
 
 namespace gov::test {
 
-// Dense: all matrices but the experts'. Where 32 does not divide a row's length, blocks become bf16.
+// Dense: all matrices but the experts'. Where 32 does not divide a row's length, blocks become
+// bf16.
 struct Formats {
   Format dense = Format::f32, experts = Format::f32;
 };
@@ -30,9 +31,10 @@ inline void fill_random(const ParameterRef& p, Format format, std::byte* data, s
                         std::uint64_t seed) {
   Rng rng(hash_name(p.name, seed));
   const std::string_view name = p.name;
-  const bool norm = !p.is_matrix && name.ends_with("weight"), scale = name.find("lambda_") != name.npos;
-  const double spread = norm || scale  ? 0.1
-                        : p.is_matrix  ? 1.5 / std::sqrt(static_cast<double>(p.in))
+  const bool norm = !p.is_matrix && name.ends_with("weight"),
+             scale = name.find("lambda_") != name.npos;
+  const double spread = norm || scale             ? 0.1
+                        : p.is_matrix             ? 1.5 / std::sqrt(static_cast<double>(p.in))
                         : name.ends_with("sinks") ? 1.0
                                                   : 0.2;
   const double offset = norm ? 1 : scale ? 0.5 : 0;
@@ -46,16 +48,20 @@ inline void fill_random(const ParameterRef& p, Format format, std::byte* data, s
       case Format::f32: put(data, value); break;
       case Format::bf16: put(data, to_bf16(value)); break;
       case Format::f16: put(data, to_f16(value)); break;
-      case Format::q8: put(data, static_cast<std::int8_t>(static_cast<int>(rng.next() % 255) - 127)); break;
+      case Format::q8:
+        put(data, static_cast<std::int8_t>(static_cast<int>(rng.next() % 255) - 127));
+        break;
       case Format::mxfp4:
         if (i % 2 == 0) put(data, static_cast<std::uint8_t>(rng.next()));
         break;
     }
     if (i % block_size != 0) continue;
-    if (format == Format::q8) put(scales, to_bf16(static_cast<float>(spread / 73 * (0.5 + rng.uniform()))));
+    if (format == Format::q8)
+      put(scales, to_bf16(static_cast<float>(spread / 73 * (0.5 + rng.uniform()))));
     if (format == Format::mxfp4)
-      put(scales, static_cast<std::uint8_t>(126 + static_cast<int>(std::floor(std::log2(spread / 3))) +
-                                            static_cast<int>(rng.next() % 3)));
+      put(scales,
+          static_cast<std::uint8_t>(126 + static_cast<int>(std::floor(std::log2(spread / 3))) +
+                                    static_cast<int>(rng.next() % 3)));
   }
 }
 
@@ -70,7 +76,8 @@ AlignedBuffer random_params(Params& params, Formats formats = {}, std::uint64_t 
     return is_blocked(wanted) && (p.in % block_size != 0 || router) ? Format::bf16 : wanted;
   };
   const auto room = [&](const ParameterRef& p) {
-    return round_up(p.data_bytes(format_of(p)), cache_line) + round_up(p.scales_bytes(format_of(p)), cache_line);
+    return round_up(p.data_bytes(format_of(p)), cache_line) +
+           round_up(p.scales_bytes(format_of(p)), cache_line);
   };
   index_t bytes = 0;
   for (const auto& p : list) bytes += room(p);
@@ -78,7 +85,8 @@ AlignedBuffer random_params(Params& params, Formats formats = {}, std::uint64_t 
   std::byte* at = memory.data();
   for (const auto& p : list) {
     const Format format = format_of(p);
-    std::byte* const scales = is_blocked(format) ? at + round_up(p.data_bytes(format), cache_line) : nullptr;
+    std::byte* const scales =
+        is_blocked(format) ? at + round_up(p.data_bytes(format), cache_line) : nullptr;
     fill_random(p, format, at, scales, seed);
     *p.storage = {format, DType::F32, at, scales};
     at += room(p);

@@ -22,8 +22,10 @@ struct Prompt {
   explicit Prompt(const std::vector<int>& parts, std::uint64_t seed = 1) {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const auto own = seed * 100 + i;
-      const auto more = parts[i] < 0 ? std::vector<int>(static_cast<std::size_t>(-parts[i] * tokens_per_tile), image_token)
-                                     : random_ids(parts[i], own);
+      const auto more =
+          parts[i] < 0
+              ? std::vector<int>(static_cast<std::size_t>(-parts[i] * tokens_per_tile), image_token)
+              : random_ids(parts[i], own);
       ids.insert(ids.end(), more.begin(), more.end());
       if (parts[i] >= 0) continue;
       const auto tiles = random_values(-parts[i] * tile_size, own);
@@ -39,7 +41,8 @@ struct Prompt {
   Inputs inputs() const { return {.input_ids = ids, .pixel_values = view()}; }
   // Tokens [first, last) of a prompt without images.
   Inputs part(index_t first, index_t last) const {
-    return {.input_ids = std::span(ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first))};
+    return {.input_ids = std::span(ids).subspan(static_cast<std::size_t>(first),
+                                                static_cast<std::size_t>(last - first))};
   }
 };
 
@@ -53,7 +56,8 @@ struct Setup {
   Session<Cfg> session(const SessionOptions& options = {.context = 160, .chunk = 64}) const {
     return {model, pool, *kernels, options};
   }
-  Session<Cfg> session(int threads, const SessionOptions& options = {.context = 160, .chunk = 64}) const {
+  Session<Cfg> session(int threads,
+                       const SessionOptions& options = {.context = 160, .chunk = 64}) const {
     return {model, std::make_shared<ThreadPool>(threads), *kernels, options};
   }
 };

@@ -53,7 +53,9 @@ struct Kept {
 
   Kept() = default;
   explicit Kept(const Outputs<T>& out)
-      : logits(copy(out.logits)), hidden(copy(out.last_hidden_state)), features(copy(out.image_hidden_states)) {}
+      : logits(copy(out.logits)),
+        hidden(copy(out.last_hidden_state)),
+        features(copy(out.image_hidden_states)) {}
   void append(const Outputs<T>& out) {
     const auto add = [](std::vector<T>& to, const std::vector<T>& from) {
       to.insert(to.end(), from.begin(), from.end());
@@ -70,7 +72,8 @@ struct Kept {
 
 template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 template <class T>

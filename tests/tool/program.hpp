@@ -37,7 +37,8 @@ class Program {
   Outcome wait() {
     int status = 0;
     ::waitpid(child_, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), out(), file_bytes(folder_ / "err")};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), out(),
+            file_bytes(folder_ / "err")};
   }
 
  private:

@@ -1,5 +1,5 @@
-// The command-line tool as a program, built by gov_add_tool for the shipped checkpoint and two parity
-// geometries: what it writes, and how it answers everything that is wrong.
+// The command-line tool as a program, built by gov_add_tool for the shipped checkpoint and two
+// parity geometries: what it writes, and how it answers everything that is wrong.
 #include "gov/tool/tool.hpp"
 
 #include <doctest/doctest.h>
@@ -50,7 +50,8 @@ struct Copy {
   TempFolder folder;
   explicit Copy(const std::string& from) {
     for (const auto& entry : fs::directory_iterator(from))
-      if (entry.is_regular_file()) fs::create_symlink(fs::absolute(entry.path()), folder.path() / entry.path().filename());
+      if (entry.is_regular_file())
+        fs::create_symlink(fs::absolute(entry.path()), folder.path() / entry.path().filename());
   }
   std::string path() const { return folder.path().string(); }
   void write(const std::string& name, const std::string& bytes) const {
@@ -72,8 +73,10 @@ Arguments ask(const std::string& model, Arguments more = {}) {
 }
 
 // The question and the picture of a shipped case.
-Arguments ask_shipped(const std::string& model, const DigitsCase& shipped, const Arguments& more = {}) {
-  Arguments arguments{"generate", "--model", model, "--prompt", shipped.question, "--image", shipped.picture};
+Arguments ask_shipped(const std::string& model, const DigitsCase& shipped,
+                      const Arguments& more = {}) {
+  Arguments arguments{"generate",       "--model", model,          "--prompt",
+                      shipped.question, "--image", shipped.picture};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -90,8 +93,9 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
   }
   for (const char* later : {"bench", "train", "eval"}) CHECK(!has(help.out, later));
   const std::string options = good({"generate", "--help"}).out;
-  for (const char* option : {"--image", "--video", "--max-new-tokens", "--greedy", "--temperature", "--top-k", "--top-p",
-                             "--min-p", "--seed", "--stop", "--threads", "--backend", "--json"})
+  for (const char* option :
+       {"--image", "--video", "--max-new-tokens", "--greedy", "--temperature", "--top-k", "--top-p",
+        "--min-p", "--seed", "--stop", "--threads", "--backend", "--json"})
     CHECK(has(options, std::string("  ") + option));
   CHECK(!has(options, "--latents"));
   const Arguments wrong[] = {{},
@@ -119,17 +123,18 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
   }
 }
 
-TEST_CASE("generate: one JSON object with the fields of the documentation; the stream is its text") {
+TEST_CASE(
+    "generate: one JSON object with the fields of the documentation; the stream is its text") {
   const auto first = digits_cases().front();
   const Arguments json{"--threads", "2", "--json", "--logprobs", "2", "--backend", "scalar"};
   const Json object = parse_json(good(ask_shipped(digits_model(), first, json)).out, "stdout");
   std::vector<std::string> keys, timings;
   for (const auto [key, value] : object.items()) keys.emplace_back(key);
   for (const auto [key, value] : object.at("timings").items()) timings.emplace_back(key);
-  CHECK(keys == Arguments{"text", "tokens", "finish_reason", "prompt_tokens", "image_tokens", "logprobs", "timings",
-                          "peak_rss_bytes", "backend", "threads"});
-  CHECK(timings == Arguments{"load_s", "preprocess_s", "vision_s", "prefill_s", "decode_s", "prefill_tokens_per_s",
-                             "decode_tokens_per_s"});
+  CHECK(keys == Arguments{"text", "tokens", "finish_reason", "prompt_tokens", "image_tokens",
+                          "logprobs", "timings", "peak_rss_bytes", "backend", "threads"});
+  CHECK(timings == Arguments{"load_s", "preprocess_s", "vision_s", "prefill_s", "decode_s",
+                             "prefill_tokens_per_s", "decode_tokens_per_s"});
   CHECK(object.at("tokens").as_vector<int>() == first.token_ids);
   CHECK(object.at("finish_reason").as_string() == "stop");
   CHECK(object.at("prompt_tokens").as_int() == std::ssize(first.prompt_ids));
@@ -155,7 +160,9 @@ TEST_CASE("generate: limits, stop strings, seeds") {
   CHECK(stopped.at("finish_reason").as_string() == "stop");
   CHECK(!has(stopped.at("text").as<std::string>(), " "));
   const auto tokens = [&](const char* seed) {
-    return answer({"--temperature", "50", "--top-k", "0", "--seed", seed, "--max-new-tokens", "20"}).at("tokens").as_vector<int>();
+    return answer({"--temperature", "50", "--top-k", "0", "--seed", seed, "--max-new-tokens", "20"})
+        .at("tokens")
+        .as_vector<int>();
   };
   CHECK(tokens("5") == tokens("5"));
   CHECK(tokens("5") != tokens("6"));
@@ -166,7 +173,8 @@ TEST_CASE("pictures of any kind, several, and places between text") {
   const TempFolder folder;
   const std::string small = folder.write("1x1.png", make_png(1, 1, 8, 0, std::string("\0\x80", 2)));
   const auto image_tokens = [&](Arguments more, const std::string& prompt) {
-    Arguments arguments{"generate", "--model", digits_model(), "--prompt", prompt, "--max-new-tokens", "1", "--json"};
+    Arguments arguments{"generate",         "--model", digits_model(), "--prompt", prompt,
+                        "--max-new-tokens", "1",       "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return parse_json(good(arguments).out, "stdout").at("image_tokens").as_int();
   };
@@ -175,9 +183,11 @@ TEST_CASE("pictures of any kind, several, and places between text") {
   CHECK(image_tokens({"--image", small}, "x") > 0);
   const auto two = (cases[0].tiles + cases[4].tiles) * 9;
   CHECK(image_tokens({"--image", cases[0].picture, "--image", cases[4].picture}, "x") == two);
-  CHECK(image_tokens({"--image", cases[0].picture, "--image", cases[4].picture}, "a <image> b <image> c") == two);
+  CHECK(image_tokens({"--image", cases[0].picture, "--image", cases[4].picture},
+                     "a <image> b <image> c") == two);
   fs::create_directories(folder.path() / "frames");
-  for (const char* name : {"0.png", "1.png", "2.png"}) fs::copy_file(cases[0].picture, folder.path() / "frames" / name);
+  for (const char* name : {"0.png", "1.png", "2.png"})
+    fs::copy_file(cases[0].picture, folder.path() / "frames" / name);
   CHECK(image_tokens({"--video", folder / "frames", "--video-frames", "2"}, "x") == 18);
 }
 
@@ -188,7 +198,8 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
   const std::string cut = folder.write("cut.png", png.substr(0, png.size() / 2));
   const std::string gif = folder.write("a.gif", "GIF89a\x01\x01");
   const std::string bomb = folder.write("bomb.png", make_png(60000, 60000, 8, 2, "x"));
-  const std::string thin = folder.write("thin.png", make_png(1, 10000, 8, 0, std::string(20000, '\0')));
+  const std::string thin =
+      folder.write("thin.png", make_png(1, 10000, 8, 0, std::string(20000, '\0')));
   const std::string model = digits_model();
   struct Case {
     Arguments arguments;
@@ -205,8 +216,10 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
       {ask(model, {"--video", folder / "none"}), {"none"}},
       {{"generate", "--model", model, "--image", first.picture, "--prompt", "<image><image>"},
        {"images", "image_count_mismatch", "found 1"}},
-      {ask(model, {"--image", first.picture, "--context", "16"}), {"context", "of 16", "context_full"}},
-      {{"generate", "--model", model, "--prompt", std::string(100'000, 'a')}, {"context", "context_full"}},
+      {ask(model, {"--image", first.picture, "--context", "16"}),
+       {"context", "of 16", "context_full"}},
+      {{"generate", "--model", model, "--prompt", std::string(100'000, 'a')},
+       {"context", "context_full"}},
       {ask(model, {"--context", "100000"}), {"context", "bad_argument"}},
       {ask(model, {"--chunk", "0"}), {"chunk", "bad_argument"}},
       {ask(model, {"--temperature", "0"}), {"temperature", "bad_argument"}},
@@ -215,16 +228,20 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
       {ask(model, {"--backend", "abacus"}), {"abacus"}},
       {ask(model, {"--storage", "int2"}), {"int2"}},
       {ask(model, {"--chat-format", "jinja"}), {"chat format", "jinja"}},
-      {{"dump", "--model", model, "--token-ids", "448", "--output", folder / "x"}, {"input_ids", "448"}},
-      {{"dump", "--model", model, "--token-ids", "1", "--pixel-values", model + "/model.safetensors", "--output", folder / "x"},
+      {{"dump", "--model", model, "--token-ids", "448", "--output", folder / "x"},
+       {"input_ids", "448"}},
+      {{"dump", "--model", model, "--token-ids", "1", "--pixel-values",
+        model + "/model.safetensors", "--output", folder / "x"},
        {"pixel_values"}},
       {{"convert", "--model", model, "--layout", "openai", "--output", folder / "o"}, {"openai"}},
-      {{"convert", "--model", model, "--layout", "gguf", "--output", folder / "o"}, {"layout", "gguf"}},
+      {{"convert", "--model", model, "--layout", "gguf", "--output", folder / "o"},
+       {"layout", "gguf"}},
       {{"convert", "--model", model, "--layout", "hf", "--output", model}, {"--output"}},
       {{"tokenize", "--model", model, "--decode", "--text", "1 x"}, {"ids", "x"}},
       {{"tokenize", "--model", model, "--decode", "--text", "99999"}, {"tokenizer.json", "99999"}},
       {{"tokenize", "--model", model, "--file", folder / "none.txt"}, {"none.txt"}},
-      {ask(parity + "vlm-tiny"), {"vlm-tiny", "VlmBf16", "text_config.hidden_size=48 (compiled 64)", "gov_add_model("}},
+      {ask(parity + "vlm-tiny"),
+       {"vlm-tiny", "VlmBf16", "text_config.hidden_size=48 (compiled 64)", "gov_add_model("}},
       {ask(parity + "vlm-bf16"), {"tokenizer.json"}}};
   for (const auto& each : cases) {
     CAPTURE(each.parts.front());
@@ -236,7 +253,8 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
 
 TEST_CASE("prompts that are not UTF-8 and prompts of control tokens are text") {
   for (const char* prompt : {"x\xff\xc3y", "<|start|><|end|>", "\xf0\x9f\x98"})
-    CHECK(good({"generate", "--model", digits_model(), "--prompt", prompt, "--max-new-tokens", "2"}).status == 0);
+    CHECK(good({"generate", "--model", digits_model(), "--prompt", prompt, "--max-new-tokens", "2"})
+              .status == 0);
 }
 
 TEST_CASE("bad checkpoints: one line that names the file and the field") {
@@ -278,38 +296,75 @@ TEST_CASE("bad checkpoints: one line that names the file and the field") {
   };
   const Case cases[] = {
       {"no config", [](const Copy& c) { fs::remove(c.folder / "config.json"); }, {"config.json"}},
-      {"no weights", [](const Copy& c) { fs::remove(c.folder / "model.safetensors"); }, {"safetensors"}},
-      {"no tokenizer", [](const Copy& c) { fs::remove(c.folder / "tokenizer.json"); }, {"tokenizer.json"}},
+      {"no weights",
+       [](const Copy& c) { fs::remove(c.folder / "model.safetensors"); },
+       {"safetensors"}},
+      {"no tokenizer",
+       [](const Copy& c) { fs::remove(c.folder / "tokenizer.json"); },
+       {"tokenizer.json"}},
       {"config.json cut", cut("config.json"), {"config.json", "bad_json"}},
       {"tokenizer.json cut", cut("tokenizer.json"), {"tokenizer.json", "bad_json"}},
-      {"preprocessor_config.json cut", cut("preprocessor_config.json"), {"preprocessor_config.json", "bad_json"}},
-      {"generation_config.json cut", cut("generation_config.json"), {"generation_config.json", "bad_json"}},
+      {"preprocessor_config.json cut",
+       cut("preprocessor_config.json"),
+       {"preprocessor_config.json", "bad_json"}},
+      {"generation_config.json cut",
+       cut("generation_config.json"),
+       {"generation_config.json", "bad_json"}},
       {"weights cut", cut("model.safetensors"), {"model.safetensors", "file_truncated"}},
-      {"weights empty", [](const Copy& c) { c.write("model.safetensors", ""); }, {"model.safetensors", "header_too_small"}},
-      {"a bit of the length", [](const Copy& c) {
+      {"weights empty",
+       [](const Copy& c) { c.write("model.safetensors", ""); },
+       {"model.safetensors", "header_too_small"}},
+      {"a bit of the length",
+       [](const Copy& c) {
          std::string bytes = file_bytes(c.folder / "model.safetensors");
          bytes[6] = static_cast<char>(bytes[6] ^ 1);
          c.write("model.safetensors", bytes);
-       }, {"model.safetensors", "header_too_large"}},
-      {"a bit of the header", edit("model.safetensors", "\"dtype\":\"BF16\"", "\"dtype\":\"BF17\""), {"model.safetensors", "unknown_dtype"}},
-      {"a tensor too few", with_tensors([=](CheckpointCopy& c) { c.tensors.erase(sinks(c)); }), {"sinks", "found nothing"}},
-      {"a tensor too many", with_tensors([=](CheckpointCopy& c) { c.tensors["lm_head.extra"] = c.tensors.at(sinks(c)); }),
+       },
+       {"model.safetensors", "header_too_large"}},
+      {"a bit of the header",
+       edit("model.safetensors", "\"dtype\":\"BF16\"", "\"dtype\":\"BF17\""),
+       {"model.safetensors", "unknown_dtype"}},
+      {"a tensor too few",
+       with_tensors([=](CheckpointCopy& c) { c.tensors.erase(sinks(c)); }),
+       {"sinks", "found nothing"}},
+      {"a tensor too many",
+       with_tensors(
+           [=](CheckpointCopy& c) { c.tensors["lm_head.extra"] = c.tensors.at(sinks(c)); }),
        {"lm_head.extra", "no such tensor"}},
-      {"a tensor of another shape", with_tensors([=](CheckpointCopy& c) { c.tensors.at(sinks(c)).shape = {2, 2}; }),
+      {"a tensor of another shape",
+       with_tensors([=](CheckpointCopy& c) {
+         c.tensors.at(sinks(c)).shape = {2, 2};
+       }),
        {"sinks", "[2, 2]"}},
-      {"several at once", with_tensors([=](CheckpointCopy& c) {
+      {"several at once",
+       with_tensors([=](CheckpointCopy& c) {
          c.tensors.erase(sinks(c));
          c.tensors.begin()->second.dtype = DType::I16;
-       }), {"2 problems", "sinks", "I16"}},
-      {"no heads", set("num_key_value_heads", "0"), {"config.json", "num_key_value_heads", "found 0"}},
-      {"2^31 layers", set("num_hidden_layers", "2147483648"), {"config.json", "num_hidden_layers", "2147483648"}},
-      {"2^63 experts", set("num_local_experts", "9223372036854775808"), {"config.json", "num_local_experts"}},
+       }),
+       {"2 problems", "sinks", "I16"}},
+      {"no heads",
+       set("num_key_value_heads", "0"),
+       {"config.json", "num_key_value_heads", "found 0"}},
+      {"2^31 layers",
+       set("num_hidden_layers", "2147483648"),
+       {"config.json", "num_hidden_layers", "2147483648"}},
+      {"2^63 experts",
+       set("num_local_experts", "9223372036854775808"),
+       {"config.json", "num_local_experts"}},
       {"a negative window", set("sliding_window", "-8"), {"config.json", "sliding_window", "-8"}},
       {"a width of text", set("head_dim", "\"32\""), {"config.json", "head_dim"}},
-      {"another model", edit("config.json", "\"gpt_oss\"", "\"gpt_oops\""), {"config.json", "model_type", "gpt_oops"}},
-      {"another geometry", set("sliding_window", "33"), {"sliding_window=33 (compiled 32)", "gov_add_model(MyModel CONFIG "}},
-      {"a merge of nothing", edit("tokenizer.json", "\"merges\":", "\"merges\": [\"no thing\"], \"m\":"), {"tokenizer.json"}},
-      {"no mean", edit("preprocessor_config.json", "0.485", "null"), {"preprocessor_config.json", "image_mean"}}};
+      {"another model",
+       edit("config.json", "\"gpt_oss\"", "\"gpt_oops\""),
+       {"config.json", "model_type", "gpt_oops"}},
+      {"another geometry",
+       set("sliding_window", "33"),
+       {"sliding_window=33 (compiled 32)", "gov_add_model(MyModel CONFIG "}},
+      {"a merge of nothing",
+       edit("tokenizer.json", "\"merges\":", "\"merges\": [\"no thing\"], \"m\":"),
+       {"tokenizer.json"}},
+      {"no mean",
+       edit("preprocessor_config.json", "0.485", "null"),
+       {"preprocessor_config.json", "image_mean"}}};
   const auto first = digits_cases().front();
   for (const auto& each : cases) {
     const std::string name = each.name;
@@ -326,7 +381,8 @@ Tensors tensors_of(const std::string& path) {
   Tensors tensors;
   const auto files = CheckpointFiles::open(path);
   for (const auto& [file, entry] : files.tensors()) {
-    CheckpointCopy::Tensor tensor{entry->dtype, entry->shape, std::vector<std::byte>(static_cast<std::size_t>(entry->bytes))};
+    CheckpointCopy::Tensor tensor{entry->dtype, entry->shape,
+                                  std::vector<std::byte>(static_cast<std::size_t>(entry->bytes))};
     file->read(*entry, tensor.bytes);
     tensors.emplace(entry->name, std::move(tensor));
   }
@@ -342,41 +398,50 @@ std::string same_tensors(const Tensors& a, const Tensors& b) {  // "" or the fir
   for (const auto* one : {&a, &b})
     for (const auto& [name, tensor] : *one) {
       const auto other = (one == &a ? b : a).find(name);
-      if (other == (one == &a ? b : a).end() || other->second.bytes != tensor.bytes || other->second.shape != tensor.shape ||
-          other->second.dtype != tensor.dtype)
+      if (other == (one == &a ? b : a).end() || other->second.bytes != tensor.bytes ||
+          other->second.shape != tensor.shape || other->second.dtype != tensor.dtype)
         return name;
     }
   return "";
 }
 std::string ids_of(const Tensors& tensors) {
   std::string text;
-  for (const auto id : values_of<std::int64_t>(tensors.at("input_ids"))) text += (text.empty() ? "" : ",") + std::to_string(id);
+  for (const auto id : values_of<std::int64_t>(tensors.at("input_ids")))
+    text += (text.empty() ? "" : ",") + std::to_string(id);
   return text;
 }
 
 TEST_CASE("shards: read by the index, and refused when two of them changed places") {
   const TempFolder folder;
   const std::string sharded = folder / "sharded";
-  good({"convert", "--model", digits_model(), "--layout", "hf-old", "--max-shard-gb", "0.0015", "--output", sharded});
-  const std::string one = sharded + "/model-00001-of-00003.safetensors", two = sharded + "/model-00002-of-00003.safetensors";
+  good({"convert", "--model", digits_model(), "--layout", "hf-old", "--max-shard-gb", "0.0015",
+        "--output", sharded});
+  const std::string one = sharded + "/model-00001-of-00003.safetensors",
+                    two = sharded + "/model-00002-of-00003.safetensors";
   REQUIRE(fs::exists(one));
   const auto first = digits_cases().front();
   const Arguments arguments = ask_shipped(sharded, first, {"--json"});
   CHECK(tokens_of(good(arguments)) == first.token_ids);
-  fs::rename(one, folder.path() / "aside"), fs::rename(two, one), fs::rename(folder.path() / "aside", two);
-  check_refused(tool(arguments), {"model.safetensors.index.json", "model-00001-of-00003.safetensors", "problems"});
+  fs::rename(one, folder.path() / "aside"), fs::rename(two, one),
+      fs::rename(folder.path() / "aside", two);
+  check_refused(tool(arguments),
+                {"model.safetensors.index.json", "model-00001-of-00003.safetensors", "problems"});
   fs::remove(one);
   check_refused(tool(arguments), {"model-00001-of-00003.safetensors"});
 }
 
 TEST_CASE("dump: the intermediates of transformers") {
   const TempFolder folder;
-  for (const auto& [geometry, name] : {std::pair<std::string, std::string>{"vlm-bf16", "two-images"}, {"text-mxfp4", "prompt"}}) {
+  for (const auto& [geometry, name] :
+       {std::pair<std::string, std::string>{"vlm-bf16", "two-images"}, {"text-mxfp4", "prompt"}}) {
     CAPTURE(geometry);
-    const std::string fixture = parity + geometry + "/cases/" + name + ".safetensors", output = folder / geometry;
+    const std::string fixture = parity + geometry + "/cases/" + name + ".safetensors",
+                      output = folder / geometry;
     const Tensors expected = tensors_of(fixture);
-    Arguments arguments{"dump", "--model", parity + geometry, "--token-ids", ids_of(expected), "--output", output};
-    if (expected.contains("pixel_values")) arguments.insert(arguments.end(), {"--pixel-values", fixture});
+    Arguments arguments{"dump",     "--model", parity + geometry, "--token-ids", ids_of(expected),
+                        "--output", output};
+    if (expected.contains("pixel_values"))
+      arguments.insert(arguments.end(), {"--pixel-values", fixture});
     CHECK(good(arguments).out == "");
     const Tensors found = tensors_of(output);
     int compared = 0;
@@ -384,7 +449,8 @@ TEST_CASE("dump: the intermediates of transformers") {
       CAPTURE(theirs);
       std::string ours = theirs;
       if (ours.starts_with("router_logits.")) ours.replace(0, 13, "router");
-      if (theirs == "input_ids") CHECK(values_of<std::int64_t>(found.at(ours)) == values_of<std::int64_t>(tensor));
+      if (theirs == "input_ids")
+        CHECK(values_of<std::int64_t>(found.at(ours)) == values_of<std::int64_t>(tensor));
       if (tensor.dtype != DType::F32) continue;
       REQUIRE(found.contains(ours));
       const auto a = values_of<float>(found.at(ours)), b = values_of<float>(tensor);
@@ -402,7 +468,8 @@ TEST_CASE("dump: the intermediates of transformers") {
 TEST_CASE("dump: from a prompt and a picture") {
   const auto first = digits_cases().front();
   const TempFolder folder;
-  good({"dump", "--model", digits_model(), "--image", first.picture, "--prompt", first.question, "--output", folder / "d"});
+  good({"dump", "--model", digits_model(), "--image", first.picture, "--prompt", first.question,
+        "--output", folder / "d"});
   const Tensors tensors = tensors_of(folder / "d");
   const auto ids = values_of<std::int64_t>(tensors.at("input_ids"));
   CHECK(std::equal(ids.begin(), ids.end(), first.prompt_ids.begin(), first.prompt_ids.end()));
@@ -423,8 +490,11 @@ TEST_CASE("inspect: what it holds, whether it fits, every problem") {
   CHECK(fits.at("config").at("text_config.num_local_experts").as_int() == 8);
   CHECK(fits.at("cache_bytes").as_int() > 0);
   const std::string text = good({"inspect", parity + "text-mxfp4"}).out;
-  for (const char* part : {"fits        TextMxfp4", "layout      hf", "U8", "num_local_experts = 4"}) CHECK(has(text, part));
-  const Json file = parse_json(good({"inspect", "--json", digits_model() + "/model.safetensors"}).out, "stdout");
+  for (const char* part :
+       {"fits        TextMxfp4", "layout      hf", "U8", "num_local_experts = 4"})
+    CHECK(has(text, part));
+  const Json file =
+      parse_json(good({"inspect", "--json", digits_model() + "/model.safetensors"}).out, "stdout");
   CHECK(file.at("kind").as_string() == "safetensors file");
   CHECK(file.at("tensors").as_int() == fits.at("tensors").as_int());
 
@@ -444,7 +514,8 @@ TEST_CASE("inspect: what it holds, whether it fits, every problem") {
 TEST_CASE("convert: through every layout and back to the same bits") {
   const TempFolder folder;
   const auto step = [&](const std::string& from, const std::string& layout, const std::string& to) {
-    CHECK(has(good({"convert", "--model", from, "--layout", layout, "--output", folder / to}).out, "in layout " + layout));
+    CHECK(has(good({"convert", "--model", from, "--layout", layout, "--output", folder / to}).out,
+              "in layout " + layout));
     return folder / to;
   };
   const std::string source = parity + "vlm-bf16";
@@ -459,12 +530,15 @@ TEST_CASE("convert: through every layout and back to the same bits") {
   CHECK(same_tensors(tensors_of(back), tensors_of(mxfp4)) == "");
   // transformers needs to be told of the blocks, and openai's file cannot say it.
   CHECK(!load_json(openai + "/config.json").contains("quantization_config"));
-  CHECK(load_json(back + "/config.json").at("quantization_config").at("quant_method").as_string() == "mxfp4");
+  CHECK(load_json(back + "/config.json").at("quantization_config").at("quant_method").as_string() ==
+        "mxfp4");
   // What is there is not replaced unasked, and everything else of the folder comes along.
-  check_refused(tool({"convert", "--model", source, "--layout", "hf", "--output", hf}), {hf, "without a checkpoint"});
+  check_refused(tool({"convert", "--model", source, "--layout", "hf", "--output", hf}),
+                {hf, "without a checkpoint"});
   good({"convert", "--model", source, "--layout", "hf", "--output", hf, "--overwrite"});
   const std::string digits = step(digits_model(), "internvl", "digits");
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "generation_config.json"})
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
+                           "generation_config.json"})
     CHECK(file_bytes(digits + "/" + name) == file_bytes(digits_model() + "/" + name));
   const auto first = digits_cases().front();
   CHECK(tokens_of(good(ask_shipped(digits, first, {"--json"}))) == first.token_ids);
@@ -473,12 +547,20 @@ TEST_CASE("convert: through every layout and back to the same bits") {
 TEST_CASE("quantize: blocks and scales, the same mapped and copied") {
   const TempFolder folder;
   const Tensors prompt = tensors_of(parity + "vlm-bf16/cases/text-only.safetensors");
-  for (const auto& [storage, method] : {std::pair<std::string, std::string>{"mxfp4", "mxfp4"}, {"mxfp4-q8", "gov-mxfp4-q8"}}) {
+  for (const auto& [storage, method] :
+       {std::pair<std::string, std::string>{"mxfp4", "mxfp4"}, {"mxfp4-q8", "gov-mxfp4-q8"}}) {
     CAPTURE(storage);
     const std::string output = folder / storage;
-    CHECK(has(good({"quantize", "--model", parity + "vlm-bf16", "--storage", storage, "--output", output}).out, "nmse"));
-    CHECK(load_json(output + "/config.json").at("quantization_config").at("quant_method").as_string() == method);
-    CHECK(fs::file_size(output + "/model.safetensors") < fs::file_size(parity + "vlm-bf16/model.safetensors"));
+    CHECK(has(
+        good({"quantize", "--model", parity + "vlm-bf16", "--storage", storage, "--output", output})
+            .out,
+        "nmse"));
+    CHECK(load_json(output + "/config.json")
+              .at("quantization_config")
+              .at("quant_method")
+              .as_string() == method);
+    CHECK(fs::file_size(output + "/model.safetensors") <
+          fs::file_size(parity + "vlm-bf16/model.safetensors"));
     const Arguments dump{"dump", "--model", output, "--token-ids", ids_of(prompt), "--output"};
     const auto run = [&](const std::string& to, Arguments more) {
       more.insert(more.begin(), folder / to), more.insert(more.begin(), dump.begin(), dump.end());
@@ -488,7 +570,8 @@ TEST_CASE("quantize: blocks and scales, the same mapped and copied") {
     const std::string copied = run("copied", {});
     CHECK(run("mapped", {"--map"}) == copied);
     // What was loaded as blocks from the start has the same bits.
-    good({"dump", "--model", parity + "vlm-bf16", "--storage", storage, "--token-ids", ids_of(prompt), "--output", folder / "direct"});
+    good({"dump", "--model", parity + "vlm-bf16", "--storage", storage, "--token-ids",
+          ids_of(prompt), "--output", folder / "direct"});
     CHECK(file_bytes(folder / "direct") == copied);
   }
   const std::string wide = folder / "wide";
@@ -514,7 +597,8 @@ TEST_CASE("tokenize: ids and pieces, and back") {
   CHECK(ids({"--text", text, "--no-special"}) == plain);
   CHECK(ids({"--file", folder.write("text", text)}) == special);
   CHECK(ids({"--text", ""}).empty());
-  const std::string lines = good({"tokenize", "--model", digits_model() + "/tokenizer.json", "--text", text}).out;
+  const std::string lines =
+      good({"tokenize", "--model", digits_model() + "/tokenizer.json", "--text", text}).out;
   CHECK(std::count(lines.begin(), lines.end(), '\n') == std::ssize(special));
   CHECK(lines.starts_with(std::to_string(special[0]) + "\t\""));
   std::string list;
@@ -531,15 +615,19 @@ TEST_CASE("tokenize: ids and pieces, and back") {
 
 TEST_CASE("Ctrl-C ends a long answer, keeping what was written") {
   const Copy endless(digits_model());
-  endless.replace("config.json", "\"max_position_embeddings\": 512", "\"max_position_embeddings\": 1000000");
+  endless.replace("config.json", "\"max_position_embeddings\": 512",
+                  "\"max_position_embeddings\": 1000000");
   for (const char* name : {"config.json", "generation_config.json"}) {  // nothing ends it
     std::string text = file_bytes(endless.folder / name);
-    for (std::size_t at = 0; (at = text.find("\"eos_token_id\"", at)) != text.npos;) text.replace(at, 14, "\"no_token_id\"");
+    for (std::size_t at = 0; (at = text.find("\"eos_token_id\"", at)) != text.npos;)
+      text.replace(at, 14, "\"no_token_id\"");
     endless.write(name, text);
   }
-  Program program(GOV_TEST_TOOL, ask(endless.path(), {"--image", digits_cases().front().picture, "--max-new-tokens", "900000",
-                                                      "--context", "1000000"}));
-  for (int i = 0; i < 6000 && program.out().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  Program program(GOV_TEST_TOOL,
+                  ask(endless.path(), {"--image", digits_cases().front().picture,
+                                       "--max-new-tokens", "900000", "--context", "1000000"}));
+  for (int i = 0; i < 6000 && program.out().empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const std::string before = program.out();
   CHECK(before != "");
   program.signal(SIGINT);

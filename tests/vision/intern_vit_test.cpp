@@ -16,16 +16,29 @@ using namespace gov;
 using namespace gov::test;
 
 struct Options6b : InternVitModules {  // RMS norms, q and k normed, no q, k, v biases
-  static constexpr InternVitConfig config{
-      .hidden_size = 36, .intermediate_size = 40, .num_hidden_layers = 3, .num_attention_heads = 3, .num_channels = 1,
-      .image_size = {16, 16}, .patch_size = {4, 8}, .norm_type = NormType::rms_norm, .layer_norm_eps = 1e-3,
-      .hidden_act = kernel::Activation::gelu_tanh, .use_qk_norm = true, .use_mask_token = true};
+  static constexpr InternVitConfig config{.hidden_size = 36,
+                                          .intermediate_size = 40,
+                                          .num_hidden_layers = 3,
+                                          .num_attention_heads = 3,
+                                          .num_channels = 1,
+                                          .image_size = {16, 16},
+                                          .patch_size = {4, 8},
+                                          .norm_type = NormType::rms_norm,
+                                          .layer_norm_eps = 1e-3,
+                                          .hidden_act = kernel::Activation::gelu_tanh,
+                                          .use_qk_norm = true,
+                                          .use_mask_token = true};
 };
 struct Pooled : InternVitModules {  // a final norm, no positions
-  static constexpr InternVitConfig config{
-      .hidden_size = 32, .intermediate_size = 64, .num_hidden_layers = 1, .num_attention_heads = 2,
-      .image_size = {16, 16}, .patch_size = {8, 8}, .norm_type = NormType::rms_norm,
-      .use_absolute_position_embeddings = false, .use_mean_pooling = false};
+  static constexpr InternVitConfig config{.hidden_size = 32,
+                                          .intermediate_size = 64,
+                                          .num_hidden_layers = 1,
+                                          .num_attention_heads = 2,
+                                          .image_size = {16, 16},
+                                          .patch_size = {8, 8},
+                                          .norm_type = NormType::rms_norm,
+                                          .use_absolute_position_embeddings = false,
+                                          .use_mean_pooling = false};
 };
 
 struct NoBias : InternVitModules {
@@ -37,8 +50,10 @@ using Doubles = std::vector<double>;
 template <class Norm>
 Doubles naive_any_norm(const Doubles& x, const Norm& norm, double eps) {
   const auto width = static_cast<index_t>(decltype(norm.weight)::size);
-  if constexpr (requires { norm.bias.values(); }) return naive_norm(x, width, norm.weight.values(), norm.bias.values(), eps, true);
-  else return naive_norm(x, width, norm.weight.values(), nullptr, eps, false);
+  if constexpr (requires { norm.bias.values(); })
+    return naive_norm(x, width, norm.weight.values(), norm.bias.values(), eps, true);
+  else
+    return naive_norm(x, width, norm.weight.values(), nullptr, eps, false);
 }
 
 template <class L>
@@ -47,12 +62,14 @@ Doubles linear(const Doubles& x, const L& p) {
 }
 
 void add_scaled(Doubles& x, const Doubles& part, const float* scale, index_t width) {
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] += part[i] * static_cast<double>(scale[i % static_cast<std::size_t>(width)]);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] += part[i] * static_cast<double>(scale[i % static_cast<std::size_t>(width)]);
 }
 
 // All hidden states; the last is before any final norm.
 template <class C>
-std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p, const std::vector<float>& pixels, index_t height, index_t width) {
+std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p,
+                                  const std::vector<float>& pixels, index_t height, index_t width) {
   constexpr auto c = C::config;
   constexpr index_t H = c.hidden_size, ph = c.patch_size.height, pw = c.patch_size.width;
   Doubles patches;
@@ -61,16 +78,19 @@ std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p, const 
       for (index_t k = 0; k < c.num_channels; ++k)
         for (index_t dy = 0; dy < ph; ++dy)
           for (index_t dx = 0; dx < pw; ++dx)
-            patches.push_back(static_cast<double>(pixels[static_cast<std::size_t>((k * height + y * ph + dy) * width + x * pw + dx)]));
+            patches.push_back(static_cast<double>(pixels[static_cast<std::size_t>(
+                (k * height + y * ph + dy) * width + x * pw + dx)]));
   Doubles h(p.embeddings.cls_token.values(), p.embeddings.cls_token.values() + H);
-  const auto projected = naive_linear(patches, p.embeddings.projection_weight.view(), p.embeddings.projection_bias.values());
+  const auto projected = naive_linear(patches, p.embeddings.projection_weight.view(),
+                                      p.embeddings.projection_bias.values());
   h.insert(h.end(), projected.begin(), projected.end());
   if constexpr (c.use_absolute_position_embeddings) {
     ThreadPool pool(1);  // resizing has its own test
     Arena arena;
     Context<double> context{*kernel::find_kernels<double>("scalar"), pool, arena};
     add_positions(context, p.embeddings.position_embeddings.values(), InternVit<C>::positions - 1,
-                  Extent{height / ph, width / pw}, height == width, Rows<double>(h.data(), static_cast<index_t>(h.size()) / H, H));
+                  Extent{height / ph, width / pw}, height == width,
+                  Rows<double>(h.data(), static_cast<index_t>(h.size()) / H, H));
   }
   std::vector<Doubles> states{h};
   for (const auto& layer : p.layer) {
@@ -78,8 +98,10 @@ std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p, const 
     auto q = linear(normed, layer.q_proj), k = linear(normed, layer.k_proj);
     if constexpr (c.use_qk_norm)
       q = naive_any_norm(q, layer.q_norm, 1e-6), k = naive_any_norm(k, layer.k_norm, 1e-6);
-    const NaiveAttention mix{c.num_attention_heads, c.num_attention_heads, H / c.num_attention_heads, -1};
-    add_scaled(h, linear(mix(q, k, linear(normed, layer.v_proj), nullptr), layer.projection_layer), layer.lambda_1.values(), H);
+    const NaiveAttention mix{c.num_attention_heads, c.num_attention_heads,
+                             H / c.num_attention_heads, -1};
+    add_scaled(h, linear(mix(q, k, linear(normed, layer.v_proj), nullptr), layer.projection_layer),
+               layer.lambda_1.values(), H);
     auto wide = linear(naive_any_norm(h, layer.layernorm_after, c.layer_norm_eps), layer.fc1);
     for (double& value : wide) value = naive_activation(c.hidden_act, value);
     add_scaled(h, linear(wide, layer.fc2), layer.lambda_2.values(), H);
@@ -108,10 +130,12 @@ void check(const kernel::Kernels<T>& kernels, Extent size, index_t feature_layer
   const auto memory = random_params(params, {Format::bf16, Format::bf16});
   const auto pixels = random_values(C::config.num_channels * size.height * size.width, 3);
   const auto states = naive_states<C>(params, pixels, size.height, size.width);
-  Doubles truth = feature_layer < 0 ? states.back() : states[static_cast<std::size_t>(feature_layer)];
+  Doubles truth =
+      feature_layer < 0 ? states.back() : states[static_cast<std::size_t>(feature_layer)];
   if constexpr (!C::config.use_mean_pooling)
     if (feature_layer < 0)
-      truth = naive_norm(truth, H, params.layernorm.weight.values(), params.layernorm.bias.values(), C::config.layer_norm_eps, true);
+      truth = naive_norm(truth, H, params.layernorm.weight.values(), params.layernorm.bias.values(),
+                         C::config.layer_norm_eps, true);
   const index_t tokens = Tower::tokens(size.height, size.width);
   REQUIRE(static_cast<index_t>(truth.size()) == tokens * H);
   ThreadPool pool(2);
@@ -119,9 +143,11 @@ void check(const kernel::Kernels<T>& kernels, Extent size, index_t feature_layer
   Context<T> context{kernels, pool, arena};
   std::vector<T> out(truth.size());
   Seen seen;
-  Tower::forward(context, params, pixels.data(), size.height, size.width, feature_layer, Rows<T>(out.data(), tokens, H), seen);
+  Tower::forward(context, params, pixels.data(), size.height, size.width, feature_layer,
+                 Rows<T>(out.data(), tokens, H), seen);
   CHECK(relative_gap(out, truth) < bar);
-  const std::size_t last = feature_layer < 0 ? states.size() - 1 : static_cast<std::size_t>(feature_layer);
+  const std::size_t last =
+      feature_layer < 0 ? states.size() - 1 : static_cast<std::size_t>(feature_layer);
   CHECK(seen.rows.size() == last + 1);
   for (std::size_t i = 0; i <= last; ++i)
     CHECK(relative_gap(seen.rows.at("vision_hidden_states." + std::to_string(i)), states[i]) < bar);
@@ -139,7 +165,9 @@ void check_all(const std::vector<Extent>& sizes) {
 TEST_CASE("the 300M variant: native size, larger, smaller, not square, with a ragged border") {
   check_all<TinyInternVit>({{32, 32}, {48, 48}, {16, 16}, {16, 64}, {39, 33}});
 }
-TEST_CASE("the 6B variant, oblong patches, one channel") { check_all<Options6b>({{16, 16}, {8, 24}}); }
+TEST_CASE("the 6B variant, oblong patches, one channel") {
+  check_all<Options6b>({{16, 16}, {8, 24}});
+}
 TEST_CASE("a final norm and no positions") { check_all<Pooled>({{16, 16}, {24, 8}}); }
 
 TEST_CASE("a request to stop is heard before each layer") {
@@ -157,15 +185,18 @@ TEST_CASE("a request to stop is heard before each layer") {
   Context<float> context{kernel::best_kernels<float>(), pool, arena, source.get_token()};
   std::vector<float> out(17 * 64);
   CHECK(code_of([&] {
-          InternVit<TinyInternVit>::forward(context, params, pixels.data(), 32, 32, -1, Rows<float>(out.data(), 17, 64), stopper);
+          InternVit<TinyInternVit>::forward(context, params, pixels.data(), 32, 32, -1,
+                                            Rows<float>(out.data(), 17, 64), stopper);
         }) == "cancelled");
   CHECK(stopper.calls == 1);
 }
 
 TEST_CASE("what does not hold together is said") {
   CHECK(InternVitConfig{}.problem() == "");
-  CHECK((InternVitConfig{.hidden_size = 100}.problem()) == "hidden_size must be a multiple of num_attention_heads");
-  CHECK((InternVitConfig{.image_size = {448, 447}}.problem()) == "image_size must be a multiple of patch_size");
+  CHECK((InternVitConfig{.hidden_size = 100}.problem()) ==
+        "hidden_size must be a multiple of num_attention_heads");
+  CHECK((InternVitConfig{.image_size = {448, 447}}.problem()) ==
+        "image_size must be a multiple of patch_size");
 }
 
 TEST_CASE("counts, names and shapes") {
@@ -176,7 +207,8 @@ TEST_CASE("counts, names and shapes") {
   InternVit<Options6b>::Params params;
   std::map<std::string, std::vector<index_t>> shapes;
   for (const auto& p : parameter_list(params)) shapes[p.name] = p.shape;
-  CHECK(shapes.at("embeddings.patch_embeddings.projection.weight") == std::vector<index_t>{36, 1, 4, 8});
+  CHECK(shapes.at("embeddings.patch_embeddings.projection.weight") ==
+        std::vector<index_t>{36, 1, 4, 8});
   CHECK(shapes.at("embeddings.position_embeddings") == std::vector<index_t>{1, 9, 36});
   CHECK(shapes.contains("embeddings.mask_token"));
   CHECK(shapes.contains("encoder.layer.2.attention.q_norm.weight"));

@@ -76,7 +76,8 @@ class Arena {
 
   // Uninitialised memory for `count` values, 64-byte aligned, valid until its mark is released.
   template <class T>
-  requires std::is_trivially_destructible_v<T> T* allocate(index_t count) {
+    requires std::is_trivially_destructible_v<T>
+  T* allocate(index_t count) {
     const index_t size = checked_mul(count, static_cast<index_t>(sizeof(T)), "arena");
     if (size < 0 || size >= address_space) throw_out_of_memory(size);
     const index_t bytes = round_up(size, cache_line);

@@ -23,18 +23,20 @@ using index_t = std::ptrdiff_t;
 }
 
 template <class T>
-  requires std::is_integral_v<T> T checked_mul(T a, T b, std::string_view field) {
-    T product;
-    if (__builtin_mul_overflow(a, b, &product)) throw_overflow(field);
-    return product;
-  }
+  requires std::is_integral_v<T>
+T checked_mul(T a, T b, std::string_view field) {
+  T product;
+  if (__builtin_mul_overflow(a, b, &product)) throw_overflow(field);
+  return product;
+}
 
 template <class T>
-  requires std::is_integral_v<T> T checked_add(T a, T b, std::string_view field) {
-    T sum;
-    if (__builtin_add_overflow(a, b, &sum)) throw_overflow(field);
-    return sum;
-  }
+  requires std::is_integral_v<T>
+T checked_add(T a, T b, std::string_view field) {
+  T sum;
+  if (__builtin_add_overflow(a, b, &sum)) throw_overflow(field);
+  return sum;
+}
 
 // Narrows an unsigned 64-bit size to index_t.
 inline index_t checked_index(std::uint64_t value, std::string_view field) {

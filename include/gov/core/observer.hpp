@@ -23,9 +23,8 @@ template <class O>
 inline constexpr bool observes = !std::is_same_v<std::remove_cvref_t<O>, NoObserver>;
 
 template <class O>
-inline constexpr bool observes_attention = requires {
-  requires std::remove_cvref_t<O>::attention_maps;
-};
+inline constexpr bool observes_attention =
+    requires { requires std::remove_cvref_t<O>::attention_maps; };
 
 template <class O, class T>
 void observe(O& observer, std::string_view name, Rows<T> rows) {

@@ -130,7 +130,8 @@ class Sampler {
 
   struct Softmax {
     double top, log_total;  // of the exponentials of (logit - top)
-    explicit Softmax(std::span<const float> logits) : top(*std::max_element(logits.begin(), logits.end())) {
+    explicit Softmax(std::span<const float> logits)
+        : top(*std::max_element(logits.begin(), logits.end())) {
       double total = 0;
       for (const float logit : logits) total += std::exp(logit - top);
       log_total = std::log(total);

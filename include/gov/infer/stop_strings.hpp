@@ -26,7 +26,8 @@ class StopStrings {
     std::size_t first = held_.npos, end = held_.npos;
     for (const auto& stop : stops_) {
       const std::size_t at = held_.find(stop);
-      if (at == held_.npos || at + stop.size() > end || (at + stop.size() == end && at > first)) continue;
+      if (at == held_.npos || at + stop.size() > end || (at + stop.size() == end && at > first))
+        continue;
       first = at, end = at + stop.size();
     }
     if (first != held_.npos) {

@@ -15,9 +15,7 @@
 namespace gov {
 
 template <class C>
-concept ConfigStruct = requires(C& c) {
-  C::keys(c, [](auto&&...) {});
-};
+concept ConfigStruct = requires(C& c) { C::keys(c, [](auto&&...) {}); };
 
 // A JSON object whose keys may be spelled in other ways: pairs of our name and the file's.
 struct ConfigSource {
@@ -100,7 +98,8 @@ class ConfigReader {
     ConfigSource rope{Json(), {{"rope_type", "type"}}};
     for (const std::string_view key : {"rope_scaling", "rope_parameters"})
       if (const auto found = source_.find(key); found && !found->is_null()) {
-        if (!found->is_object()) problems_.attempt([&] { found->fail(Errc::bad_type, "an object"); });
+        if (!found->is_object())
+          problems_.attempt([&] { found->fail(Errc::bad_type, "an object"); });
         if (!found->is_object() || found->empty()) continue;
         rope.object = *found;
         const double theta = value.rope_theta;
@@ -209,7 +208,9 @@ struct ConfigWriter {
   }
   template <class E>
     requires std::is_enum_v<E>
-  void operator()(std::string_view key, const E& value) const { out.field(key, spelled(value)); }
+  void operator()(std::string_view key, const E& value) const {
+    out.field(key, spelled(value));
+  }
   void operator()(std::string_view key, const Extent& value, Range) const {
     out.field(key, std::vector<index_t>{value.height, value.width});
   }

@@ -11,9 +11,7 @@ namespace gov {
 
 // A Cfg with a vision tower; without one it is a language model's Config itself.
 template <class Cfg>
-concept Multimodal = requires {
-  typename Cfg::Vision;
-};
+concept Multimodal = requires { typename Cfg::Vision; };
 
 template <class L>
 consteval bool explain_language() {
@@ -36,6 +34,9 @@ consteval bool explain_language() {
     static_assert(L::config.num_attention_heads % L::config.num_key_value_heads == 0,
                   "gov: num_attention_heads must be a multiple of num_key_value_heads");
     static_assert(L::config.head_dim % 2 == 0, "gov: head_dim must be even");
+    if constexpr (requires { L::config.num_experts_per_tok; })
+      static_assert(L::config.num_experts_per_tok <= L::config.num_local_experts,
+                    "gov: num_experts_per_tok must be at most num_local_experts");
     static_assert(L::config.problem() == "",
                   "gov: Language::config does not hold together; GptOssConfig::problem() says why");
   }
@@ -47,12 +48,15 @@ consteval bool explain() {
   if constexpr (Multimodal<Cfg>) {
     constexpr bool has_language = requires { typename Cfg::Language; };
     static_assert(has_language, "gov: a Cfg with a Vision needs `using Language = ...` as well");
-    constexpr bool has_tower = requires {
-      typename Cfg::Vision::template Tower<typename Cfg::Vision>;
-    };
+    constexpr bool has_tower =
+        requires { typename Cfg::Vision::template Tower<typename Cfg::Vision>; };
     static_assert(has_tower,
                   "gov: Vision must name its tower: `template <class C> using Tower = "
                   "gov::InternVit<C>;`");
+    if constexpr (has_tower)
+      static_assert(Cfg::Vision::config.problem() == "",
+                    "gov: Vision::config does not hold together: hidden_size must be a multiple of "
+                    "num_attention_heads, image_size of patch_size");
     constexpr bool has_config = requires { Cfg::config.downsample_ratio; };
     static_assert(
         has_config,

@@ -112,7 +112,9 @@ class GovModel {
   }
 
   // Projected features of some tiles, [tiles * tokens, hidden_size] row-major.
-  std::vector<float> get_image_features(const PixelView& pixels) const requires multimodal {
+  std::vector<float> get_image_features(const PixelView& pixels) const
+    requires multimodal
+  {
     auto scratch = session({.context = 1, .chunk = 1});
     const auto features = scratch.get_image_features(pixels);
     return {features.data, features.data + features.rows * features.cols};
@@ -123,8 +125,14 @@ class GovModel {
   Chat<GovModel> chat(const ChatOptions& options) const { return Chat<GovModel>(*this, options); }
 
   const Params& params() const { return data_->params; }
-  const auto& vision_tower() const requires multimodal { return data_->params.model.vision_tower; }
-  const auto& projector() const requires multimodal {
+  const auto& vision_tower() const
+    requires multimodal
+  {
+    return data_->params.model.vision_tower;
+  }
+  const auto& projector() const
+    requires multimodal
+  {
     return data_->params.model.multi_modal_projector;
   }
   const auto& language_model() const { return data_->params.language_model(); }

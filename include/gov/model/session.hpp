@@ -218,8 +218,8 @@ class Session {
       part.image_positions = placeholders(inputs.input_ids, model_->tokens.image_token_id);
     } else if (const int id = model_->tokens.image_token_id; 0 <= id && id < A::vocab_size) {
       std::vector<T> row(A::hidden_size);
-      context.kernels.widen_row(model_->params.language_model().embed_tokens.weight.view(),
-                                id, row.data());
+      context.kernels.widen_row(model_->params.language_model().embed_tokens.weight.view(), id,
+                                row.data());
       const std::vector<float> embedding(row.begin(), row.end());
       part.image_positions = placeholders(inputs.inputs_embeds, embedding.data());
     }

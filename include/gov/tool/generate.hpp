@@ -82,7 +82,8 @@ int generate_command(const GenerateArguments& arguments) {
   const Generated result = chat.ask(turn_of(arguments), attachments_of(arguments), options);
   const auto status = [&] {
     if (result.finish_reason != FinishReason::cancelled) return 0;
-    std::cerr << "gov: error: interrupted after " << result.tokens.size() << " tokens [cancelled]\n";
+    std::cerr << "gov: error: interrupted after " << result.tokens.size()
+              << " tokens [cancelled]\n";
     return 1;
   };
   if (!arguments.json) {

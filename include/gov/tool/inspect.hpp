@@ -140,8 +140,8 @@ int inspect_command(const InspectArguments& arguments) {
   }
   arguments.json ? print_json(report) : print(report);
   if (const auto count = report.problems.size(); count > 0) {
-    std::cerr << "gov: error: " << arguments.path << ": expected no problem, found " << count << " problem"
-              << (count == 1 ? "" : "s") << ", listed above\n";
+    std::cerr << "gov: error: " << arguments.path << ": expected no problem, found " << count
+              << " problem" << (count == 1 ? "" : "s") << ", listed above\n";
     return 1;
   }
   return 0;

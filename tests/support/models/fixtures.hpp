@@ -10,17 +10,32 @@ namespace gov::test {
 struct VlmBf16 : InternVl {
   static constexpr std::string_view name = "VlmBf16";
   struct Vision : InternVitModules {
-    static constexpr InternVitConfig config{
-        .hidden_size = 32, .intermediate_size = 64, .num_hidden_layers = 2, .num_attention_heads = 4,
-        .image_size = {32, 32}, .patch_size = {8, 8}, .attention_bias = true};
+    static constexpr InternVitConfig config{.hidden_size = 32,
+                                            .intermediate_size = 64,
+                                            .num_hidden_layers = 2,
+                                            .num_attention_heads = 4,
+                                            .image_size = {32, 32},
+                                            .patch_size = {8, 8},
+                                            .attention_bias = true};
   };
   struct Language : GptOss {
     static constexpr GptOssConfig config{
-        .hidden_size = 64, .intermediate_size = 32, .num_hidden_layers = 2, .num_attention_heads = 4,
-        .num_key_value_heads = 2, .head_dim = 16, .num_local_experts = 4, .num_experts_per_tok = 2,
-        .vocab_size = 128, .sliding_window = 8, .max_position_embeddings = 512,
-        .rope_parameters = {.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 32,
-                            .truncate = false, .original_max_position_embeddings = 64}};
+        .hidden_size = 64,
+        .intermediate_size = 32,
+        .num_hidden_layers = 2,
+        .num_attention_heads = 4,
+        .num_key_value_heads = 2,
+        .head_dim = 16,
+        .num_local_experts = 4,
+        .num_experts_per_tok = 2,
+        .vocab_size = 128,
+        .sliding_window = 8,
+        .max_position_embeddings = 512,
+        .rope_parameters = {.rope_type = RopeType::yarn,
+                            .rope_theta = 150000,
+                            .factor = 32,
+                            .truncate = false,
+                            .original_max_position_embeddings = 64}};
   };
   static constexpr InternVlConfig config{};
 };
@@ -28,29 +43,54 @@ struct VlmBf16 : InternVl {
 struct VlmTiny : InternVl {
   static constexpr std::string_view name = "VlmTiny";
   struct Vision : InternVitModules {
-    static constexpr InternVitConfig config{
-        .hidden_size = 32, .intermediate_size = 64, .num_hidden_layers = 2, .num_attention_heads = 4,
-        .image_size = {32, 32}, .patch_size = {8, 8}, .attention_bias = true};
+    static constexpr InternVitConfig config{.hidden_size = 32,
+                                            .intermediate_size = 64,
+                                            .num_hidden_layers = 2,
+                                            .num_attention_heads = 4,
+                                            .image_size = {32, 32},
+                                            .patch_size = {8, 8},
+                                            .attention_bias = true};
   };
   struct Language : GptOss {
     static constexpr GptOssConfig config{
-        .hidden_size = 48, .intermediate_size = 32, .num_hidden_layers = 2, .num_attention_heads = 4,
-        .num_key_value_heads = 2, .head_dim = 16, .num_local_experts = 4, .num_experts_per_tok = 2,
-        .vocab_size = 128, .sliding_window = 5, .max_position_embeddings = 512,
-        .rope_parameters = {.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 8,
-                            .truncate = false, .original_max_position_embeddings = 64}};
+        .hidden_size = 48,
+        .intermediate_size = 32,
+        .num_hidden_layers = 2,
+        .num_attention_heads = 4,
+        .num_key_value_heads = 2,
+        .head_dim = 16,
+        .num_local_experts = 4,
+        .num_experts_per_tok = 2,
+        .vocab_size = 128,
+        .sliding_window = 5,
+        .max_position_embeddings = 512,
+        .rope_parameters = {.rope_type = RopeType::yarn,
+                            .rope_theta = 150000,
+                            .factor = 8,
+                            .truncate = false,
+                            .original_max_position_embeddings = 64}};
   };
   static constexpr InternVlConfig config{};
 };
 
 struct TextMxfp4 : GptOss {
   static constexpr std::string_view name = "TextMxfp4";
-  static constexpr GptOssConfig config{
-      .hidden_size = 64, .intermediate_size = 96, .num_hidden_layers = 2, .num_attention_heads = 4,
-      .num_key_value_heads = 2, .head_dim = 16, .num_local_experts = 4, .num_experts_per_tok = 2,
-      .vocab_size = 112, .sliding_window = 6, .max_position_embeddings = 512,
-      .rope_parameters = {.rope_type = RopeType::yarn, .rope_theta = 150000, .factor = 32,
-                          .truncate = false, .original_max_position_embeddings = 96}};
+  static constexpr GptOssConfig config{.hidden_size = 64,
+                                       .intermediate_size = 96,
+                                       .num_hidden_layers = 2,
+                                       .num_attention_heads = 4,
+                                       .num_key_value_heads = 2,
+                                       .head_dim = 16,
+                                       .num_local_experts = 4,
+                                       .num_experts_per_tok = 2,
+                                       .vocab_size = 112,
+                                       .sliding_window = 6,
+                                       .max_position_embeddings = 512,
+                                       .rope_parameters = {.rope_type = RopeType::yarn,
+                                                           .rope_theta = 150000,
+                                                           .factor = 32,
+                                                           .truncate = false,
+                                                           .original_max_position_embeddings = 96}};
 };
 
 }  // namespace gov::test

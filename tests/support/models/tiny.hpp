@@ -11,10 +11,17 @@ inline constexpr int image_token = 2;  // of the multimodal models below
 // One layer with a window of 5: what lies beyond it cannot be seen at all.
 struct OneSlidingLayer : GptOss {
   static constexpr std::string_view name = "OneSlidingLayer";
-  static constexpr GptOssConfig config{
-      .hidden_size = 32, .intermediate_size = 32, .num_hidden_layers = 1, .num_attention_heads = 4,
-      .num_key_value_heads = 2, .head_dim = 16, .num_local_experts = 4, .num_experts_per_tok = 2,
-      .vocab_size = 256, .sliding_window = 5, .max_position_embeddings = 256};
+  static constexpr GptOssConfig config{.hidden_size = 32,
+                                       .intermediate_size = 32,
+                                       .num_hidden_layers = 1,
+                                       .num_attention_heads = 4,
+                                       .num_key_value_heads = 2,
+                                       .head_dim = 16,
+                                       .num_local_experts = 4,
+                                       .num_experts_per_tok = 2,
+                                       .vocab_size = 256,
+                                       .sliding_window = 5,
+                                       .max_position_embeddings = 256};
 };
 
 template <class Cfg>
@@ -28,25 +35,25 @@ std::shared_ptr<ModelData<Cfg>> tiny_model(Formats formats = {}, std::uint64_t s
 
 namespace gov {
 
-#define GOV_TEST_SESSION(prefix, Cfg, T)                                                                     \
-  prefix template class Session<Cfg, T>;                                                                     \
-  prefix template Outputs<T> Session<Cfg, T>::forward<NoObserver>(const Inputs&, const ForwardOptions&,      \
-                                                                  NoObserver&&);                             \
-  prefix template Outputs<T> Session<Cfg, T>::forward<test::Recorder<T>&>(                                   \
-      const Inputs&, const ForwardOptions&, test::Recorder<T>&);                                             \
-  prefix template void Session<Cfg, T>::forward_batch<NoObserver>(std::span<const Item>,                     \
-                                                                  const ForwardOptions&, NoObserver&&);      \
-  prefix template void Session<Cfg, T>::forward_batch<test::Recorder<T>&>(                                   \
-      std::span<const Item>, const ForwardOptions&, test::Recorder<T>&);                                     \
-  prefix template Rows<const T> Session<Cfg, T>::get_image_features<NoObserver>(const PixelView&,            \
-                                                                                std::stop_token, NoObserver&&);  \
-  prefix template Rows<const T> Session<Cfg, T>::get_image_features<test::Recorder<T>&>(                     \
+#define GOV_TEST_SESSION(prefix, Cfg, T)                                                 \
+  prefix template class Session<Cfg, T>;                                                 \
+  prefix template Outputs<T> Session<Cfg, T>::forward<NoObserver>(                       \
+      const Inputs&, const ForwardOptions&, NoObserver&&);                               \
+  prefix template Outputs<T> Session<Cfg, T>::forward<test::Recorder<T>&>(               \
+      const Inputs&, const ForwardOptions&, test::Recorder<T>&);                         \
+  prefix template void Session<Cfg, T>::forward_batch<NoObserver>(                       \
+      std::span<const Item>, const ForwardOptions&, NoObserver&&);                       \
+  prefix template void Session<Cfg, T>::forward_batch<test::Recorder<T>&>(               \
+      std::span<const Item>, const ForwardOptions&, test::Recorder<T>&);                 \
+  prefix template Rows<const T> Session<Cfg, T>::get_image_features<NoObserver>(         \
+      const PixelView&, std::stop_token, NoObserver&&);                                  \
+  prefix template Rows<const T> Session<Cfg, T>::get_image_features<test::Recorder<T>&>( \
       const PixelView&, std::stop_token, test::Recorder<T>&);
 
-#define GOV_TEST_MODELS(prefix)                    \
-  GOV_TEST_SESSION(prefix, TinyGov, float)         \
-  GOV_TEST_SESSION(prefix, TinyGov, double)        \
-  GOV_TEST_SESSION(prefix, TinyGptOss, float)      \
+#define GOV_TEST_MODELS(prefix)               \
+  GOV_TEST_SESSION(prefix, TinyGov, float)    \
+  GOV_TEST_SESSION(prefix, TinyGov, double)   \
+  GOV_TEST_SESSION(prefix, TinyGptOss, float) \
   GOV_TEST_SESSION(prefix, test::OneSlidingLayer, float)
 
 GOV_TEST_MODELS(extern)
