@@ -5,7 +5,7 @@
 //
 // Names: vision_hidden_states.<l>, image_features, inputs_embeds, hidden_states.<l> (input of layer
 // l; the last one is after the final norm), router.<l> (logits [tokens, experts], before the
-// choice), router_indices.<l> (Rows<index_t>, read only), router_weights.<l>, mlp.<l>, logits. An
+// choice), router_indices.<l> (Rows<index_t>, read only), router_weights.<l>, logits. An
 // observer with `static constexpr bool attention_maps = true` also gets attention.<l>, one call per
 // sequence: [tokens * heads, keys seen], zero where a key is masked.
 #pragma once

@@ -49,16 +49,22 @@ class ThreadPool {
       else
         (void)worker, body(i);
     };
-    const bool alone = team_.empty() || count == 1 || inside_ == this || !entry_.try_lock();
+    const bool alone = team_.empty() || count == 1 || inside_ == this ||
+                       taken_.exchange(true, std::memory_order_acquire);
     if (alone) {
       for (index_t i = 0; i < count; ++i) call(i, inside_ == this ? worker_ : 0);
       return;
     }
-    const std::lock_guard<std::mutex> entered(entry_, std::adopt_lock);
+    const Release release{taken_};
     run(count, &invoke<decltype(call)>, &call);
   }
 
  private:
+  // Lets the next loop have the team.
+  struct Release {
+    std::atomic<bool>& taken;
+    ~Release() { taken.store(false, std::memory_order_release); }
+  };
   using Task = void (*)(const void* body, index_t i, int worker);
   template <class Call>
   static void invoke(const void* body, index_t i, int worker) {
@@ -133,7 +139,8 @@ class ThreadPool {
   alignas(64) std::atomic<unsigned> generation_{0};
   std::atomic<int> parked_{0};
   std::atomic<bool> stopping_{false};
-  std::mutex entry_, park_, error_mutex_;
+  std::atomic<bool> taken_{false};  // a flag: a thread that holds it may ask again
+  std::mutex park_, error_mutex_;
   std::condition_variable wake_;
   std::exception_ptr error_;
   std::vector<std::thread> team_;

@@ -66,11 +66,11 @@ using XtensorView = xt::xtensor_adaptor<
     xt::layout_type::row_major>;
 
 template <class T>
-concept Extent = std::is_integral_v<T>;
+concept ArrayExtent = std::is_integral_v<T>;
 
 // A row-major view on memory that outlives it: as_xtensor(logits, rows, vocabulary). T may be
 // const.
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 XtensorView<T, sizeof...(Extents)> as_xtensor(T* data, Extents... extents) {
   static_assert(sizeof...(Extents) > 0, "as_xtensor needs the extents of the array");
   index_t size = 1;
@@ -90,7 +90,7 @@ XtensorView<T, sizeof...(Extents)> as_xtensor(T* data, Extents... extents) {
 
 namespace detail {
 
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 auto as_xtensor_of_size(T* data, std::size_t available, Extents... extents) {
   const auto view = as_xtensor(data, extents...);
   if (view.size() != available)
@@ -105,18 +105,18 @@ auto as_xtensor_of_size(T* data, std::size_t available, Extents... extents) {
 }  // namespace detail
 
 // The same on a vector or span, whose size must be the product of the extents.
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 XtensorView<T, sizeof...(Extents)> as_xtensor(std::vector<T>& values, Extents... extents) {
   return detail::as_xtensor_of_size<T>(values.data(), values.size(), extents...);
 }
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 XtensorView<const T, sizeof...(Extents)> as_xtensor(const std::vector<T>& values,
                                                     Extents... extents) {
   return detail::as_xtensor_of_size<const T>(values.data(), values.size(), extents...);
 }
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 void as_xtensor(const std::vector<T>&& values, Extents... extents) = delete;  // would dangle
-template <class T, Extent... Extents>
+template <class T, ArrayExtent... Extents>
 XtensorView<T, sizeof...(Extents)> as_xtensor(std::span<T> values, Extents... extents) {
   return detail::as_xtensor_of_size<T>(values.data(), values.size(), extents...);
 }

@@ -105,12 +105,24 @@ inline std::string config_json(const ModelDescription& description, Layout layou
           Renamed{writer, {{"attention_bias", "qkv_bias"}, {"use_qk_norm", "qk_normalization"}}});
     });
     if (description.tokens.image_token_id >= 0)
-      out.field("image_token_id", description.tokens.image_token_id);
+      if (description.tokens.image_token_id < 0)
+        throw Error({.code = Errc::missing_field,
+                     .file = {},
+                     .field = "image_token_id",
+                     .expected = "the id of the image token, which this layout's config.json says",
+                     .found = "none in the config or the tokenizer files"});
+    out.field("image_token_id", description.tokens.image_token_id);
     nested("llm_config", [&] { write_language(out, description); });
   } else {
     architecture("InternVLForConditionalGeneration");
     out.field("model_type", InternVlConfig::model_type).field("dtype", dtype);
     InternVlConfig::keys(composition->internvl, ConfigWriter{out});
+    if (description.tokens.image_token_id < 0)
+      throw Error({.code = Errc::missing_field,
+                   .file = {},
+                   .field = "image_token_id",
+                   .expected = "the id of the image token, which this layout's config.json says",
+                   .found = "none in the config or the tokenizer files"});
     out.field("image_token_id", description.tokens.image_token_id);
     nested("vision_config", [&] {
       out.field("model_type", InternVitConfig::model_type);

@@ -34,7 +34,7 @@ consteval bool explain_language() {
     static_assert(L::config.num_attention_heads % L::config.num_key_value_heads == 0,
                   "gov: num_attention_heads must be a multiple of num_key_value_heads");
     static_assert(L::config.head_dim % 2 == 0, "gov: head_dim must be even");
-    if constexpr (requires { L::config.num_experts_per_tok; })
+    if constexpr (requires { L::config.num_local_experts; })
       static_assert(L::config.num_experts_per_tok <= L::config.num_local_experts,
                     "gov: num_experts_per_tok must be at most num_local_experts");
     static_assert(L::config.problem() == "",
@@ -53,7 +53,7 @@ consteval bool explain() {
     static_assert(has_tower,
                   "gov: Vision must name its tower: `template <class C> using Tower = "
                   "gov::InternVit<C>;`");
-    if constexpr (has_tower)
+    if constexpr (requires { Cfg::Vision::config.problem(); })
       static_assert(Cfg::Vision::config.problem() == "",
                     "gov: Vision::config does not hold together: hidden_size must be a multiple of "
                     "num_attention_heads, image_size of patch_size");

@@ -3,6 +3,9 @@
 // within one image. Each (token, key head) is one unit of work with one order of reduction.
 #pragma once
 
+#include <cassert>
+#include <cmath>
+
 #include "gov/core/observer.hpp"
 #include "gov/nn/context.hpp"
 #include "gov/nn/kv_cache.hpp"
@@ -67,22 +70,27 @@ void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T>
     (void)observer, (void)layer;
 }
 
-// Every token sees every token: q, k, v, out [tokens, heads * head_dim].
+// Every token sees every token: q, out [tokens, heads * head_dim], k, v [tokens, kv_heads *
+// head_dim]. A block of tokens shares each pass over a head's keys, as the heads of a group do.
 template <class T>
 void full_attention(Context<T>& context, const AttentionShape& shape, Input<T> q, Input<T> k,
                     Input<T> v, Rows<T> out) {
+  assert(q.stride == out.stride);
+  constexpr index_t block = 16;
   const ArenaScope scope(context.arena);
-  const auto scratch = score_rows(context, shape, q.rows);
-  const index_t group = shape.heads / shape.kv_heads;
-  context.pool.parallel_for(q.rows * shape.kv_heads, [&](index_t unit, int worker) {
-    const index_t token = unit % q.rows, head = unit / q.rows * group;
-    const index_t offset = head / group * shape.head_dim;
+  const auto scratch = context.rows(context.pool.size(), round_up(block * k.rows, cache_line / 4));
+  const index_t blocks = (q.rows + block - 1) / block;
+  context.pool.parallel_for(blocks * shape.heads, [&](index_t unit, int worker) {
+    const index_t token = unit % blocks * block, head = unit / blocks;
+    const index_t offset = head * shape.head_dim;
+    const index_t shared = head / (shape.heads / shape.kv_heads) * shape.head_dim;
     kernel::AttentionArgs<T> args;
-    args.query = q.row(token) + head * shape.head_dim;
-    args.out = out.row(token) + head * shape.head_dim;
-    args.query_stride = args.head_dim = shape.head_dim;
-    args.group = group;
-    args.pieces[0] = {k.data + offset, v.data + offset, k.rows};
+    args.query = q.row(token) + offset;
+    args.out = out.row(token) + offset;
+    args.query_stride = q.stride;
+    args.group = std::min(block, q.rows - token);
+    args.head_dim = shape.head_dim;
+    args.pieces[0] = {k.data + shared, v.data + shared, k.rows};
     args.key_stride = k.stride;
     args.scale = shape.scale();
     args.scores = scratch.row(worker);

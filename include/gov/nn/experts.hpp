@@ -2,7 +2,7 @@
 // softmax over the chosen ones; experts with interleaved gate and up columns and a clamped SwiGLU:
 //   a = (clamp(up) + 1) * gate * sigmoid(alpha * gate),  y = sum_slot weight * (a W_down + b_down)
 // Tokens are grouped by expert, so each expert's weights are read once per call; the sum over a
-// token's slots runs in the order of the choice, whatever other tokens share the call.
+// token's choices runs in the order of the choice, whatever other tokens share the call.
 #pragma once
 
 #include "gov/core/observer.hpp"
@@ -44,11 +44,11 @@ struct MixtureOfExperts {
   static void forward(Context<T>& context, const Params& p, const SwiGlu& glu, Input<T> x,
                       Rows<T> y, O& observer, index_t layer) {
     const ArenaScope scope(context.arena);
-    const index_t slots = x.rows * TopK;
+    const index_t choices = x.rows * TopK;
     const auto logits = context.rows(x.rows, Experts);
     Router::forward(context, p.router, x, logits);
     observe(observer, "router", layer, logits);
-    const Rows<index_t> chosen(context.arena.template allocate<index_t>(slots), x.rows, TopK);
+    const Rows<index_t> chosen(context.arena.template allocate<index_t>(choices), x.rows, TopK);
     const auto weights = context.rows(x.rows, TopK);
     choose(context, logits, chosen, weights);
     observe(observer, "router_indices", layer, chosen);
@@ -56,31 +56,31 @@ struct MixtureOfExperts {
 
     // Slots in order of expert, then token: order[begin[e] .. begin[e + 1]).
     index_t* const begin = context.arena.template allocate<index_t>(Experts + 1);
-    index_t* const order = context.arena.template allocate<index_t>(slots);
+    index_t* const order = context.arena.template allocate<index_t>(choices);
     std::fill_n(begin, Experts + 1, index_t{0});
-    for (index_t s = 0; s < slots; ++s) ++begin[chosen.data[s] + 1];
+    for (index_t s = 0; s < choices; ++s) ++begin[chosen.data[s] + 1];
     for (index_t e = 0; e < Experts; ++e) begin[e + 1] += begin[e];
-    for (index_t s = 0; s < slots; ++s) order[begin[chosen.data[s]]++] = s;
+    for (index_t s = 0; s < choices; ++s) order[begin[chosen.data[s]]++] = s;
     std::copy_backward(begin, begin + Experts, begin + Experts + 1), begin[0] = 0;
 
-    const auto gathered = context.rows(slots, Hidden);
-    context.pool.parallel_for((slots + 15) / 16, [&](index_t chunk) {
-      for (index_t i = chunk * 16; i < std::min(slots, chunk * 16 + 16); ++i)
+    const auto gathered = context.rows(choices, Hidden);
+    context.pool.parallel_for((choices + 15) / 16, [&](index_t chunk) {
+      for (index_t i = chunk * 16; i < std::min(choices, chunk * 16 + 16); ++i)
         std::copy_n(x.row(order[i] / TopK), Hidden, gathered.row(i));
     });
-    const auto gate_up = context.rows(slots, 2 * Intermediate);
+    const auto gate_up = context.rows(choices, 2 * Intermediate);
     grouped(context, begin, p.gate_up_proj, p.gate_up_proj_bias.values(), gathered, gate_up);
-    context.pool.parallel_for((slots + 15) / 16, [&](index_t chunk) {
-      for (index_t i = chunk * 16; i < std::min(slots, chunk * 16 + 16); ++i)
+    context.pool.parallel_for((choices + 15) / 16, [&](index_t chunk) {
+      for (index_t i = chunk * 16; i < std::min(choices, chunk * 16 + 16); ++i)
         context.kernels.swiglu_clamped(gate_up.row(i), Intermediate, glu.limit, glu.alpha,
                                        gate_up.row(i));
     });
-    const auto down = context.rows(slots, Hidden);
+    const auto down = context.rows(choices, Hidden);
     grouped(context, begin, p.down_proj, p.down_proj_bias.values(),
-            Rows<T>(gate_up.data, slots, Intermediate, gate_up.stride), down);
+            Rows<T>(gate_up.data, choices, Intermediate, gate_up.stride), down);
 
-    index_t* const place = context.arena.template allocate<index_t>(slots);
-    for (index_t i = 0; i < slots; ++i) place[order[i]] = i;
+    index_t* const place = context.arena.template allocate<index_t>(choices);
+    for (index_t i = 0; i < choices; ++i) place[order[i]] = i;
     context.pool.parallel_for((x.rows + 15) / 16, [&](index_t chunk) {
       for (index_t t = chunk * 16; t < std::min(x.rows, chunk * 16 + 16); ++t)
         for (index_t k = 0; k < TopK; ++k)
