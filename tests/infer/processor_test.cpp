@@ -78,12 +78,14 @@ TEST_CASE("wrong counts of images and videos") {
         std::vector<ImageInput>(static_cast<std::size_t>(images), image(Image(20, 30))));
   };
   for (const auto& [places, given] : {std::pair{0, 1}, {1, 0}, {1, 2}, {2, 1}}) {
-    CAPTURE(places);
-    CAPTURE(given);
+    const auto shown_places = places;  // clang 14: no capture of bindings
+    CAPTURE(shown_places);
+    const auto shown_given = given;  // clang 14: no capture of bindings
+    CAPTURE(shown_given);
     const Message message =
         turn(std::vector<Content>(static_cast<std::size_t>(places), Content::image()));
     CHECK(code_of([&] {
-            processor.process({&message, 1}, count(given));
+            processor.process({&message, 1}, count(shown_given));
           }) == "image_count_mismatch");
   }
   const Message film = turn({Content::video()});

@@ -127,7 +127,8 @@ void check_every_key(const C& config, bool nulls_are_defaults = false) {
   const Members good = members(config);
   for (const auto& [key, takes] : kinds.takes)
     for (const char* value : values) {
-      CAPTURE(key);
+      const auto shown_key = key;  // clang 14: no capture of bindings
+      CAPTURE(shown_key);
       CAPTURE(std::string(value));
       Members changed = good;
       bool found = false;

@@ -148,7 +148,8 @@ TEST_CASE("the table of openai's spellings") {
       {"model.layers.7.mlp.experts.down_proj", "block.7.mlp.mlp2_weight"},
       {"model.layers.7.mlp.experts.down_proj_bias", "block.7.mlp.mlp2_bias"}};
   for (const auto& [ours, theirs] : rows) {
-    CAPTURE(std::string(ours));
+    const auto shown_ours = std::string(ours);  // clang 14: no capture of bindings
+    CAPTURE(shown_ours);
     CHECK(text(spell(Layout::openai, ours, false)) == theirs);
   }
   const auto blocks = spell(Layout::openai, "model.layers.0.mlp.experts.down_proj", false);
@@ -171,7 +172,8 @@ void check_unique(Layout layout) {
     taken[spelled.name].emplace_back(spelled.part, spelled.parts);
   }
   for (auto& [name, parts] : taken) {
-    CAPTURE(name);
+    const auto shown_name = name;  // clang 14: no capture of bindings
+    CAPTURE(shown_name);
     std::sort(parts.begin(), parts.end());
     CHECK(static_cast<int>(parts.size()) ==
           parts.front().second);  // a fused tensor has all its parts, in order

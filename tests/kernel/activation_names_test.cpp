@@ -20,7 +20,8 @@ TEST_CASE("each of transformers' spellings names the formula it stands for there
       {"swish", kernel::Activation::silu},
       {"relu", kernel::Activation::relu}};
   for (const auto& [name, activation] : expected) {
-    CAPTURE(std::string(name));
+    const auto shown_name = std::string(name);  // clang 14: no capture of bindings
+    CAPTURE(shown_name);
     bool found = false;
     for (const auto& [spelled, value] : Names::values)
       if (spelled == name) {

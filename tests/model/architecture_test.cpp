@@ -7,7 +7,7 @@
 namespace {
 
 struct Variant : gov::InternVl {
-  static constexpr std::string_view name = "Variant";
+  [[maybe_unused]] static constexpr std::string_view name = "Variant";
   using Vision = gov::TinyInternVit;  // 32x32 pixels, patches of 8
   using Language = gov::TinyGptOss;
   static constexpr gov::InternVlConfig config{

@@ -32,7 +32,7 @@ struct Quantised : VlmBf16 {
   static constexpr std::string_view storage = "mxfp4-q8";
 };
 struct TiedGov : InternVl {
-  static constexpr std::string_view name = "TiedGov";
+  [[maybe_unused]] static constexpr std::string_view name = "TiedGov";
   using Vision = TinyInternVit;
   using Language = TinyGptOss;
   static constexpr InternVlConfig config{.tie_word_embeddings = true};

@@ -118,7 +118,8 @@ template <class Cfg>
 void check_layouts(const std::vector<std::pair<const char*, Layout>>& folders) {
   const auto first = load_folder<Cfg>(fixtures / folders.front().first);
   for (const auto& [folder, layout] : folders) {
-    CAPTURE(folder);
+    const auto shown_folder = folder;  // clang 14: no capture of bindings
+    CAPTURE(shown_folder);
     const auto loaded = load_folder<Cfg>(fixtures / folder);
     CHECK(loaded->layout == layout);
     CHECK(different(*loaded, *first) == "");
@@ -144,7 +145,8 @@ TEST_CASE("any number of threads loads the same bits") {
 
 TEST_CASE("mapped equals copied, and takes less memory") {
   for (const char* folder : {"text-mxfp4", "text-mxfp4-openai"}) {
-    CAPTURE(folder);
+    const auto shown_folder = folder;  // clang 14: no capture of bindings
+    CAPTURE(shown_folder);
     const auto copied = load_folder<TextMxfp4>(fixtures / folder);
     LoadOptions options;
     options.map = true;

@@ -8,7 +8,7 @@ struct NoBias : gov::InternVitModules {
   static constexpr gov::InternVitConfig config{};
 };
 struct NotesAsIntended : gov::InternVl {
-  static constexpr std::string_view name = "NotesAsIntended";
+  [[maybe_unused]] static constexpr std::string_view name = "NotesAsIntended";
   using Vision = gov::GovNotes::Vision;
   struct Language : gov::GptOss {
     static constexpr gov::GptOssConfig config = [] {
@@ -20,7 +20,7 @@ struct NotesAsIntended : gov::InternVl {
   static constexpr gov::InternVlConfig config{};
 };
 struct WithHead : gov::InternVl {
-  static constexpr std::string_view name = "WithHead";
+  [[maybe_unused]] static constexpr std::string_view name = "WithHead";
   using Vision = NoBias;
   using Language = gov::GptOss120b;
   static constexpr gov::InternVlConfig config{};

@@ -81,7 +81,8 @@ TEST_CASE("in any storage the numbers are near those of f32") {
   const Filled exact(3);
   for (const auto& [storage, most] :
        {std::pair{"bf16", 1e-5}, {"f16", 1e-7}, {"mxfp4", 0.03}, {"mxfp4-q8", 0.03}}) {
-    CAPTURE(std::string(storage));
+    const auto shown_storage = std::string(storage);  // clang 14: no capture of bindings
+    CAPTURE(shown_storage);
     const Filled stored(3, parse_storage(storage));
     bool blocked = false;
     for (std::size_t i = 0; i < exact.list.size(); ++i) {

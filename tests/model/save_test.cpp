@@ -84,7 +84,8 @@ void check_round_trips(const std::string& source,
                        const std::vector<std::pair<Layout, std::string>>& layouts) {
   const Loaded<Cfg> loaded(parity + source);
   for (const auto& [layout, fixture] : layouts) {
-    CAPTURE(fixture);
+    const auto shown_fixture = fixture;  // clang 14: no capture of bindings
+    CAPTURE(shown_fixture);
     const TempFolder folder;
     CHECK(loaded.save(folder.path().string(), layout) ==
           std::vector<std::string>{"model.safetensors"});
@@ -106,7 +107,9 @@ TEST_CASE("formats that the file did not have: blocks with scales, f16, f32") {
   for (const char* storage : {"mxfp4", "mxfp4-q8", "f16", "f32"})
     for (const Layout layout : {Layout::hf, Layout::hf_old, Layout::internvl}) {
       CAPTURE(std::string(storage));
-      CAPTURE(std::string(to_string(layout)));
+      const auto shown_to_string_layout =
+          std::string(to_string(layout));  // clang 14: no capture of bindings
+      CAPTURE(shown_to_string_layout);
       const TempFolder folder;
       const Loaded<VlmBf16> loaded(parity + "vlm-bf16", storage);
       loaded.save(folder.path().string(), layout);

@@ -331,7 +331,8 @@ TEST_CASE("an observer sees every named value, and what it writes is what the mo
       {"router_weights.1", {37, 2}},
       {"logits", {37, 256}}};
   for (const auto& [name, shape] : expected) {
-    CAPTURE(name);
+    const auto shown_name = name;  // clang 14: no capture of bindings
+    CAPTURE(shown_name);
     REQUIRE(names.shapes.contains(name));
     CHECK((names.shapes.at(name) == shape));
   }
@@ -354,7 +355,8 @@ TEST_CASE("in double the same model computes nearly the same") {
     Recorder<double> seen_truth;
     const auto exact = Kept<double>(truth.forward(prompt.inputs(), {}, seen_truth));
     for (const auto* kernels : available_kernels()) {
-      CAPTURE(kernels->name);
+      const auto shown_kernels_name = kernels->name;  // clang 14: no capture of bindings
+      CAPTURE(shown_kernels_name);
       Session<TinyGov> session(model, pool, *kernels, {.context = 64});
       Recorder<float> seen;
       const auto out = Kept<float>(session.forward(prompt.inputs(), {}, seen));

@@ -40,7 +40,8 @@ TEST_CASE("YaRN of gpt-oss: the numbers that transformers computes") {
                                                      {18, 3.83088124e-05},
                                                      {31, 3.02351143e-07}};
   for (const auto& [i, value] : expected) {
-    CAPTURE(i);
+    const auto shown_i = i;  // clang 14: no capture of bindings
+    CAPTURE(shown_i);
     CHECK(static_cast<double>(frequencies[i]) == doctest::Approx(value).epsilon(2e-6));
   }
 }

@@ -434,7 +434,8 @@ TEST_CASE("dump: the intermediates of transformers") {
   const TempFolder folder;
   for (const auto& [geometry, name] :
        {std::pair<std::string, std::string>{"vlm-bf16", "two-images"}, {"text-mxfp4", "prompt"}}) {
-    CAPTURE(geometry);
+    const auto shown_geometry = geometry;  // clang 14: no capture of bindings
+    CAPTURE(shown_geometry);
     const std::string fixture = parity + geometry + "/cases/" + name + ".safetensors",
                       output = folder / geometry;
     const Tensors expected = tensors_of(fixture);
@@ -446,7 +447,8 @@ TEST_CASE("dump: the intermediates of transformers") {
     const Tensors found = tensors_of(output);
     int compared = 0;
     for (const auto& [theirs, tensor] : expected) {
-      CAPTURE(theirs);
+      const auto shown_theirs = theirs;  // clang 14: no capture of bindings
+      CAPTURE(shown_theirs);
       std::string ours = theirs;
       if (ours.starts_with("router_logits.")) ours.replace(0, 13, "router");
       if (theirs == "input_ids")
@@ -549,7 +551,8 @@ TEST_CASE("quantize: blocks and scales, the same mapped and copied") {
   const Tensors prompt = tensors_of(parity + "vlm-bf16/cases/text-only.safetensors");
   for (const auto& [storage, method] :
        {std::pair<std::string, std::string>{"mxfp4", "mxfp4"}, {"mxfp4-q8", "gov-mxfp4-q8"}}) {
-    CAPTURE(storage);
+    const auto shown_storage = storage;  // clang 14: no capture of bindings
+    CAPTURE(shown_storage);
     const std::string output = folder / storage;
     CHECK(has(
         good({"quantize", "--model", parity + "vlm-bf16", "--storage", storage, "--output", output})
