@@ -41,7 +41,7 @@ TEST_CASE("tokens and answers equal transformers', for PNG and for JPEG files") 
   CHECK(jpeg >= 4);
 }
 
-TEST_CASE("f32 weights and every backend give the same tokens") {
+TEST_CASE("scalar and eigen give the same tokens on one picture") {
   const auto cases = digits_cases();
   for (const char* backend : {"scalar", "eigen"}) {
     const auto other =
