@@ -1,5 +1,6 @@
 // attention per backend: decode (one token, a long cache) and prefill-like calls. GB/s counts keys
-// and values once, as stored; GFLOP/s counts the two products. One thread.
+// and values once, as stored; GFLOP/s counts the two products. One thread, but for decode, which is
+// a layer's causal attention over its cache on a pool.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "gov/core/rng.hpp"
 #include "gov/kernel/backend.hpp"
+#include "gov/nn/attention.hpp"
 
 namespace {
 
@@ -53,6 +55,31 @@ void attention(benchmark::State& state, const kernel::Kernels<float>* kernels, S
                                                  benchmark::Counter::kIsRate);
 }
 
+// One token of GPT-OSS with `depth` positions in the cache; 8 units of work over the threads.
+void decode(benchmark::State& state, const kernel::Kernels<float>* kernels, Format format,
+            index_t depth, int threads) {
+  constexpr AttentionShape shape{64, 8, 64};
+  Rng rng(1);
+  std::vector<float> row(shape.heads * shape.head_dim), out(row.size());
+  for (float& value : row) value = static_cast<float>(rng.uniform() - 0.5);
+  KvCache<float> cache(shape.kv_heads, shape.head_dim, 0, depth, 0, format);
+  for (index_t position = 0; position < depth; ++position)
+    cache.write(position, row.data() + position % 64, row.data() + position % 32);
+  ThreadPool pool(threads);
+  Arena arena;
+  Context<float> context{*kernels, pool, arena};
+  NoObserver none;
+  for (auto _ : state) {
+    causal_attention(context, shape, Rows<float>(row.data(), 1, shape.heads * shape.head_dim),
+                     cache, depth - 1, nullptr,
+                     Rows<float>(out.data(), 1, shape.heads * shape.head_dim), none, 0);
+    benchmark::DoNotOptimize(out.data());
+  }
+  state.counters["GB/s"] = benchmark::Counter(
+      static_cast<double>(cache.bytes()) * 1e-9 * static_cast<double>(state.iterations()),
+      benchmark::Counter::kIsRate);
+}
+
 void softmax(benchmark::State& state, const kernel::Kernels<float>* kernels) {
   std::vector<float> x(static_cast<std::size_t>(state.range(0)));
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17);
@@ -73,6 +100,14 @@ const bool registered = [] {
       benchmark::RegisterBenchmark(("attention/" + name + "/" + shape.name).c_str(), attention,
                                    kernels, shape)
           ->Unit(benchmark::kMicrosecond);
+    for (const Format format : {Format::f32, Format::bf16})
+      for (const int threads : {1, 2})
+        benchmark::RegisterBenchmark(("decode/" + name + "/" + std::string(to_string(format)) +
+                                      "/32768/threads:" + std::to_string(threads))
+                                         .c_str(),
+                                     decode, kernels, format, 32768, threads)
+            ->Unit(benchmark::kMicrosecond)
+            ->UseRealTime();
     benchmark::RegisterBenchmark(("softmax/" + name).c_str(), softmax, kernels)
         ->Arg(128)
         ->Arg(4096);

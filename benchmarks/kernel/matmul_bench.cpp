@@ -1,6 +1,7 @@
-// matmul per backend, format and number of rows: multiply-adds as GFLOP/s, stored weight bytes read
-// as GB/s. One thread. The weights of the many-row cases (2880 x 2880 experts, 1024 x 1024) are
-// read again and again; `cold` cycles through enough copies to leave the last-level cache.
+// matmul per backend, format, arithmetic and number of rows (rounding included): multiply-adds as
+// GFLOP/s, stored weight bytes read as GB/s. One thread. The weights of the many-row cases (2880 x
+// 2880 experts, 1024 x 1024) are read again and again; `cold` cycles through enough copies to leave
+// the last-level cache.
 //
 // fma_peak and read_limit measure what the core could do: independent FMA chains in registers, and
 // a plain read of a large block.
@@ -78,8 +79,12 @@ void read_limit(benchmark::State& state) {
 }
 
 void matmul(benchmark::State& state, const kernel::Kernels<float>* kernels, Format format,
-            index_t out, index_t in, bool cold) {
+            index_t out, index_t in, bool cold, Arithmetic arithmetic) {
   const index_t rows = state.range(0);
+  const auto* const rounded = kernels->rounded();
+  const auto packing = rounded ? rounded->packing(arithmetic, format, rows) : kernel::Packing::none;
+  AlignedBuffer packed(packing == kernel::Packing::none ? 0
+                                                        : rounded->row_bytes(packing, in) * rows);
   const index_t bytes = out * row_bytes(format, in), scale_size = out * scale_bytes(format, in);
   const index_t copies = cold ? std::max<index_t>(1, cold_bytes / bytes) : 1;
   AlignedBuffer data(bytes * copies), scales(scale_size * copies);
@@ -98,12 +103,15 @@ void matmul(benchmark::State& state, const kernel::Kernels<float>* kernels, Form
   for (float& value : x) value = static_cast<float>(rng.uniform() - 0.5);
   index_t copy = 0;
   for (auto _ : state) {
-    kernels->matmul(
-        {.x = {x.data(), rows, in},
-         .w = {format, data.data() + copy * bytes, scales.data() + copy * scale_size, out, in},
-         .y = {y.data(), rows, out},
-         .first = 0,
-         .last = out});
+    const WeightView w{format, data.data() + copy * bytes, scales.data() + copy * scale_size, out,
+                       in};
+    const Rows<float> output(y.data(), rows, out);
+    if (packing == kernel::Packing::none) {
+      kernels->matmul({.x = {x.data(), rows, in}, .w = w, .y = output, .first = 0, .last = out});
+    } else {
+      rounded->pack({{x.data(), rows, in}, packing, nullptr, 0, rows, packed.data()});
+      rounded->matmul({packing, packed.data(), w, nullptr, output, 0, out, false});
+    }
     benchmark::DoNotOptimize(y.data());
     copy = (copy + 1) % copies;
   }
@@ -127,18 +135,27 @@ const bool registered = [] {
       const std::string name = std::string(entry.name) + "/" + std::string(to_string(format));
       const auto add = [&](const char* shape, index_t out, index_t in, bool cold,
                            std::vector<std::int64_t> row_counts) {
-        for (const std::int64_t rows : row_counts)
-          benchmark::RegisterBenchmark(("matmul/" + name + shape).c_str(), matmul, kernels, format,
-                                       out, in, cold)
-              ->Arg(rows)
-              ->Unit(benchmark::kMicrosecond);
+        for (const Arithmetic arithmetic :
+             {Arithmetic::invariant, Arithmetic::fast, Arithmetic::int8})
+          for (const std::int64_t rows : row_counts) {
+            const auto* const rounded = kernels->rounded();
+            if (arithmetic != Arithmetic::invariant &&
+                (!rounded || rounded->packing(arithmetic, format, rows) == kernel::Packing::none))
+              continue;
+            const std::string suffix =
+                arithmetic == Arithmetic::invariant ? "" : "/" + std::string(to_string(arithmetic));
+            benchmark::RegisterBenchmark(("matmul/" + name + suffix + shape).c_str(), matmul,
+                                         kernels, format, out, in, cold, arithmetic)
+                ->Arg(rows)
+                ->Unit(benchmark::kMicrosecond);
+          }
       };
       if (entry.name == "scalar") {
         add("/256x1024", 256, 1024, false, {1, 8});
         continue;
       }
       add("/2880x2880/cold", 2880, 2880, true, {1});
-      add("/256x1024", 256, 1024, false, {1, 2, 4, 8, 16, 64, 512});
+      add("/256x1024", 256, 1024, false, {1, 2, 3, 4, 8, 16, 64, 512});
       add("/2880x2880", 2880, 2880, false, {8, 64, 512});
     }
   }

@@ -93,3 +93,16 @@ TEST_CASE("what was taken before a mark outlives its release") {
   CHECK(arena.allocate<int>(10) != kept);
   (void)dropped;
 }
+
+TEST_CASE("touching pages changes nothing that can be read, errno included") {
+  AlignedBuffer buffer(index_t{3} << 20);
+  std::memset(buffer.data(), 7, static_cast<std::size_t>(buffer.size()));
+  errno = 42;
+  touch_pages(buffer.data(), buffer.size());
+  touch_pages(buffer.data() + 1, 4096);  // no whole page
+  touch_pages(buffer.data() + 5, 0);
+  CHECK(errno == 42);
+  bool same = true;
+  for (index_t i = 0; i < buffer.size(); ++i) same = same && buffer.data()[i] == std::byte{7};
+  CHECK(same);
+}

@@ -97,4 +97,9 @@ inline constexpr gov::FileOps faulty_file_ops{
           }
           return gov::system_file_ops.mmap(bytes, fd);
         },
+    .fadvise =
+        [](int fd, off_t offset, off_t bytes, int advice) {
+          if (Faults::strikes() && Faults::kind == Faults::Kind::error) return Faults::code;
+          return gov::system_file_ops.fadvise(fd, offset, bytes, advice);
+        },
 };

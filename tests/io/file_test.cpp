@@ -8,6 +8,7 @@
 #include <csignal>
 #include <vector>
 
+#include "advice_ops.hpp"
 #include "faulty_file_ops.hpp"
 #include "temp_folder.hpp"
 
@@ -212,4 +213,25 @@ TEST_CASE("every system call of a read may fail") {
       Faults::set(kind, 0, k, false);
       CHECK(gov::read_text(path, 100, faulty_file_ops) == "0123456789");
     }
+}
+
+TEST_CASE("hints reach the system, and their failure is no matter") {
+  const TempFolder folder;
+  const std::string path = folder.write("a", "0123456789");
+  {
+    const gov::File file(path, advice_ops);
+    given_advice.clear();
+    file.will_need(2, 3);
+    file.drop_pages(4, 6);
+    file.drop_pages(4, 0);  // 0 would mean the rest of the file
+    CHECK(given_advice ==
+          std::vector<Advice>{{POSIX_FADV_WILLNEED, 2, 3}, {POSIX_FADV_DONTNEED, 4, 6}});
+  }
+  Faults::set(Faults::Kind::error, EBADF, 0, false);
+  const gov::File file(path, faulty_file_ops);
+  Faults::set(Faults::Kind::error, EBADF, 1, true);
+  file.will_need(0, 10);
+  file.drop_pages(0, 10);
+  Faults::set(Faults::Kind::error, 0, 0, false);
+  CHECK(text_at(file, 0, 10) == "0123456789");
 }

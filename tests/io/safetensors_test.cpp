@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "advice_ops.hpp"
 #include "faulty_file_ops.hpp"
 #include "safetensors_bytes.hpp"
 #include "temp_folder.hpp"
@@ -378,4 +379,18 @@ TEST_CASE("check_finite names the tensor and the index") {
         CHECK(error->found() == "NaN or infinity at index " + std::to_string(index));
       }
   }
+}
+
+TEST_CASE("hints about a tensor name its place in the file") {
+  const TempFolder folder;
+  const std::string bytes = with_name("a");
+  const auto tensors = gov::SafeTensors::open(folder.write("a.safetensors", bytes), {}, advice_ops);
+  const auto start = static_cast<off_t>(bytes.size() - 8), all = static_cast<off_t>(bytes.size());
+  given_advice.clear();
+  tensors.will_need(tensors.at("a"), 2, 5);
+  tensors.drop_pages(tensors.at("a"), 0, 8);
+  tensors.drop_pages();
+  CHECK(given_advice == std::vector<Advice>{{POSIX_FADV_WILLNEED, start + 2, 5},
+                                            {POSIX_FADV_DONTNEED, start, 8},
+                                            {POSIX_FADV_DONTNEED, 0, all}});
 }

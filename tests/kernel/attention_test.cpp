@@ -16,10 +16,12 @@ namespace {
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// A group of heads over `keys` keys; the ring is cut after `cut` of them.
+// A group of heads over `keys` keys; the ring is cut after `cut` of them. `run` rows lie together.
 struct Case {
   index_t group, head_dim, keys, cut, key_stride, query_stride;
   bool with_sinks;
+  Format format = Format::f32;
+  index_t run = 0, begin = 0;  // run 0: all; begin: rows of the first run that are no keys
   std::vector<float> query, key, value, sinks;
 
   Case(index_t heads, index_t dim, index_t key_count, bool sink, std::uint64_t seed = 1)
@@ -41,24 +43,54 @@ struct Case {
     std::vector<float> out, scores;
   };
 
+  // Rounded to bf16, and widened again.
+  Case rounded() const {
+    Case c = *this;
+    for (auto* values : {&c.key, &c.value})
+      for (float& x : *values) x = to_float(to_bf16(x));
+    return c;
+  }
+
   template <class T = float>
-  auto run(const Kernels<T>& kernels) const {
-    std::vector<T> q(query.begin(), query.end()), k(key.begin(), key.end()),
-        v(value.begin(), value.end());
+  auto run_on(const Kernels<T>& kernels) const {
+    return format == Format::bf16 ? run_stored<T>(kernels, [](float x) { return to_bf16(x); })
+                                  : run_stored<T>(kernels, [](float x) { return T(x); });
+  }
+
+  // Rows [first, last) in runs from row `skip` on, as S, ending at a guard page. Gaps hold NaN.
+  template <class S, class Store>
+  GuardedBuffer<S> laid_out(const std::vector<float>& from, index_t first, index_t last,
+                            index_t skip, Store&& store) const {
+    const index_t rows = skip + last - first;
+    const auto place = [&](index_t row) {
+      return run ? row / run * run_stride() + row % run * key_stride : row * key_stride;
+    };
+    std::vector<S> to(static_cast<std::size_t>(first == last ? 0 : place(rows - 1) + head_dim),
+                      store(quiet_nan));
+    for (index_t j = first; j < last; ++j)
+      for (index_t d = 0; d < head_dim; ++d)
+        to[static_cast<std::size_t>(place(skip + j - first) + d)] =
+            store(from[static_cast<std::size_t>(j * key_stride + d)]);
+    return GuardedBuffer<S>(to);
+  }
+  index_t run_stride() const { return run * key_stride + 11; }
+
+  template <class T, class Store>
+  auto run_stored(const Kernels<T>& kernels, Store&& store) const {
+    using S = decltype(store(0.f));
+    std::vector<T> q(query.begin(), query.end());
     // Two pieces in blocks of their own, each ending at a guard page.
-    const index_t first = cut * key_stride, rest = keys - cut;
-    const index_t low = cut == keys ? span() : cut == 0 ? 0 : first - (key_stride - head_dim);
-    GuardedBuffer<T> k0(std::vector<T>(k.begin(), k.begin() + low)),
-        v0(std::vector<T>(v.begin(), v.begin() + low)),
-        k1(rest ? std::vector<T>(k.begin() + first, k.end()) : std::vector<T>{}),
-        v1(rest ? std::vector<T>(v.begin() + first, v.end()) : std::vector<T>{});
+    auto k0 = laid_out<S>(key, 0, cut, begin, store), v0 = laid_out<S>(value, 0, cut, begin, store),
+         k1 = laid_out<S>(key, cut, keys, 0, store), v1 = laid_out<S>(value, cut, keys, 0, store);
     GuardedBuffer<T> in(q), out(static_cast<index_t>(q.size())), scores(group * keys);
     GuardedBuffer<float> sink(sinks);
     AttentionArgs<T> args;
     args.query = in.data(), args.out = out.data(), args.query_stride = query_stride;
     args.group = group, args.head_dim = head_dim;
-    args.pieces[0] = {k0.data(), v0.data(), cut};
-    args.pieces[1] = {k1.data(), v1.data(), rest};
+    args.pieces[0] = {k0.data(), v0.data(), cut, begin};
+    args.pieces[1] = {k1.data(), v1.data(), keys - cut, 0};
+    args.format = format;
+    if (run) args.run = run, args.run_stride = run_stride();
     args.key_stride = key_stride, args.sinks = with_sinks ? sink.data() : nullptr;
     args.scale = 0.3, args.scores = scores.data();
     const std::vector<T> before(out.begin(), out.end());
@@ -90,10 +122,38 @@ TEST_CASE("attention agrees with f64 for every backend, head_dim, group and numb
           CAPTURE(keys);
           CAPTURE(group);
           const Case c(group, head_dim, keys, keys % 2 == 0);
-          const auto [out, scores] = c.run(*kernels);
-          const auto [exact, exact_scores] = c.run(kernel::kernels_of<kernel::scalar, double>);
+          const auto [out, scores] = c.run_on(*kernels);
+          const auto [exact, exact_scores] = c.run_on(kernel::kernels_of<kernel::scalar, double>);
           REQUIRE(nmse(out, exact) <= 1e-11);
           REQUIRE(nmse(scores, exact_scores) <= 1e-11);
+        }
+}
+
+TEST_CASE("keys and values in bf16 give the bits of the same numbers in f32, in any runs") {
+  for (const auto* kernels : available_kernels())
+    for (const index_t head_dim : {1, 7, 8, 15, 16, 17, 31, 33, 64, 72, 80, 131})
+      for (const index_t keys : {1, 3, 5, 16, 35, 64, 67, 129})
+        for (const index_t group : {1, 3, 8}) {
+          CAPTURE(kernels->name);
+          CAPTURE(head_dim);
+          CAPTURE(keys);
+          CAPTURE(group);
+          Case c(group, head_dim, keys, keys % 2 == 0);
+          const Case wide = c.rounded();
+          c.format = Format::bf16;
+          const auto expected = wide.run_on(*kernels);
+          const auto exact = wide.run_on(kernel::kernels_of<kernel::scalar, double>);
+          REQUIRE(nmse(expected.first, exact.first) <= 1e-11);
+          for (const index_t run : {0, 1, 7, 64, 100}) {
+            CAPTURE(run);
+            for (Case cut : {c, wide}) {
+              cut.run = run, cut.begin = run / 3, cut.cut = keys - keys / 4;
+              const auto found = cut.run_on(*kernels);
+              REQUIRE(same_bits(found.first, expected.first));
+              REQUIRE(same_bits(found.second, expected.second));
+            }
+          }
+          REQUIRE(nmse(c.run_on(*kernels).first, exact.first) <= 1e-11);
         }
 }
 
@@ -102,7 +162,7 @@ TEST_CASE("the scores that are left are the probabilities: 1 in all, less the si
     for (const bool sinks : {false, true}) {
       CAPTURE(kernels->name);
       const Case c(5, 64, 100, sinks);
-      const auto scores = c.run(*kernels).second;
+      const auto scores = c.run_on(*kernels).second;
       for (std::size_t h = 0; h < 5; ++h) {
         double sum = 0;
         for (std::size_t j = 0; j < 100; ++j) sum += static_cast<double>(scores[h * 100 + j]);
@@ -122,11 +182,11 @@ TEST_CASE("neither the cut of a ring nor the size of the group changes a bit") {
         CAPTURE(head_dim);
         CAPTURE(keys);
         Case whole(8, head_dim, keys, true);
-        const auto expected = whole.run(*kernels);
+        const auto expected = whole.run_on(*kernels);
         for (const index_t cut : {index_t{0}, index_t{1}, keys / 3, keys / 2, keys - 1}) {
           Case ring = whole;
           ring.cut = cut;
-          const auto found = ring.run(*kernels);
+          const auto found = ring.run_on(*kernels);
           REQUIRE(same_bits(found.first, expected.first));
           REQUIRE(same_bits(found.second, expected.second));
         }
@@ -138,7 +198,7 @@ TEST_CASE("neither the cut of a ring nor the size of the group changes a bit") {
           one.sinks.assign(1, whole.sinks[static_cast<std::size_t>(h)]);
           const std::vector<float> row(expected.first.begin() + h * head_dim,
                                        expected.first.begin() + (h + 1) * head_dim);
-          REQUIRE(same_bits(one.run(*kernels).first, row));
+          REQUIRE(same_bits(one.run_on(*kernels).first, row));
         }
       }
 }
@@ -146,15 +206,15 @@ TEST_CASE("neither the cut of a ring nor the size of the group changes a bit") {
 TEST_CASE("without keys the output is 0; a sink of -inf is no sink; a large sink takes all") {
   for (const auto* kernels : available_kernels()) {
     CAPTURE(kernels->name);
-    const auto none = Case(3, 20, 0, true).run(*kernels).first;
+    const auto none = Case(3, 20, 0, true).run_on(*kernels).first;
     CHECK(none == std::vector<float>(60, 0.f));
     Case off(4, 20, 9, true);
     off.sinks.assign(4, -infinity);
     Case without = off;
     without.with_sinks = false;
-    CHECK(same_bits(off.run(*kernels).first, without.run(*kernels).first));
+    CHECK(same_bits(off.run_on(*kernels).first, without.run_on(*kernels).first));
     off.sinks.assign(4, 1000.f);
-    CHECK(off.run(*kernels).first == std::vector<float>(80, 0.f));
+    CHECK(off.run_on(*kernels).first == std::vector<float>(80, 0.f));
   }
 }
 
@@ -163,8 +223,8 @@ TEST_CASE("huge scores do not overflow") {
     CAPTURE(kernels->name);
     Case c(2, 16, 21, false);
     for (float& value : c.query) value *= 3000;
-    const auto out = c.run(*kernels).first;
-    const auto exact = c.run(kernel::kernels_of<kernel::scalar, double>).first;
+    const auto out = c.run_on(*kernels).first;
+    const auto exact = c.run_on(kernel::kernels_of<kernel::scalar, double>).first;
     CHECK(nmse(out, exact) <= 1e-5);  // scores near 1e4 carry f32 errors near 1e-3
   }
 }
@@ -176,7 +236,7 @@ TEST_CASE("a NaN in a query, key, value or sink shows") {
         CAPTURE(kernels->name);
         CAPTURE(keys);
         const auto check = [&](const Case& c, index_t from, index_t to, index_t every) {
-          const auto out = c.run(*kernels).first;
+          const auto out = c.run_on(*kernels).first;
           for (index_t i = 0; i < static_cast<index_t>(out.size()); ++i) {
             const bool expected = i >= from && i < to && (i - from) % every == 0;
             REQUIRE(is_nan(out[static_cast<std::size_t>(i)]) == expected);
@@ -191,7 +251,7 @@ TEST_CASE("a NaN in a query, key, value or sink shows") {
         check(c, 0, 100, 1);
         c = clean;
         c.key[static_cast<std::size_t>(bad * c.key_stride + 3)] = infinity;  // inf - inf, or all
-        const auto out = c.run(*kernels).first;
+        const auto out = c.run_on(*kernels).first;
         bool shows = false;
         for (const float value : out) shows = shows || is_nan(value);
         REQUIRE(shows);

@@ -156,3 +156,71 @@ TEST_CASE("NaN and infinity have no code in the blocked formats and stay in the 
     }
   }
 }
+
+namespace {
+
+// Blocks of every kind: normal ones at all scales, on the grid, ties, subnormals, the largest.
+std::vector<float> hard_values() {
+  std::vector<float> x = normal_values(32 * 2000, 7);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t block = i / 32;
+    x[i] *= std::ldexp(1.f, static_cast<int>(block % 250) - 125);
+    if (block % 3 == 1) x[i] = to_float(to_bf16(x[i]));  // few bits: sums of squares that tie
+  }
+  for (int exponent = -149; exponent < 126; ++exponent)
+    for (int i = 0; i < 32; ++i) {  // halves and quarters of steps, either sign
+      const float unit = static_cast<float>(i * 17 % 29 - 14) / 4;
+      x.push_back(unit * std::ldexp(1.f, exponent - 1));
+    }
+  for (const float value : {0.f, -0.f, 1e-45f, -1e-45f, std::numeric_limits<float>::max(),
+                            -std::numeric_limits<float>::max(), std::ldexp(1.f, -126)})
+    for (int i = 0; i < 32; ++i) x.push_back(i % 5 == 0 ? value : value / 3);
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("quantize_row stores the bits of the plain loops") {
+  if (!avx2::available()) return;
+  const std::vector<float> x = hard_values();
+  for (const Format format : {Format::mxfp4, Format::q8, Format::bf16, Format::f16, Format::f32}) {
+    CAPTURE(to_string(format));
+    for (std::size_t first = 0; first < x.size(); first += 32) {
+      const index_t n = is_blocked(format) ? 32 : 17 + static_cast<index_t>(first / 32 % 16);
+      GuardedBuffer<std::byte> data(row_bytes(format, n)), scales(scale_bytes(format, n));
+      std::byte plain[32 * 4]{}, plain_scales[2]{};
+      const QuantizeError fast =
+          quantize_row(avx2{}, format, x.data() + first, n, data.data(), scales.data());
+      const QuantizeError truth =
+          quantize_row(scalar{}, format, x.data() + first, n, plain, plain_scales);
+      REQUIRE(data.intact());
+      REQUIRE(scales.intact());
+      REQUIRE(std::memcmp(data.data(), plain, static_cast<std::size_t>(row_bytes(format, n))) == 0);
+      REQUIRE(std::memcmp(scales.data(), plain_scales,
+                          static_cast<std::size_t>(scale_bytes(format, n))) == 0);
+      if (is_finite(static_cast<float>(truth.error))) {
+        REQUIRE(fast.error == doctest::Approx(truth.error));
+        REQUIRE(fast.size == doctest::Approx(truth.size));
+      }
+    }
+  }
+}
+
+TEST_CASE("NaN and infinity are stored by every tag alike") {
+  if (!avx2::available()) return;
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity(), 1e30f})
+    for (const Format format : {Format::bf16, Format::f16}) {
+      std::vector<float> x(64, 0.1f);
+      x[5] = x[41] = bad;
+      std::byte fast[128], plain[128];
+      quantize_row(avx2{}, format, x.data(), 64, fast, nullptr);
+      quantize_row(scalar{}, format, x.data(), 64, plain, nullptr);
+      CHECK(std::memcmp(fast, plain, 128) == 0);
+    }
+  std::vector<float> x(64, 1.f);
+  x[40] = std::numeric_limits<float>::infinity();
+  std::byte data[64], scales[4];
+  for (const Format format : {Format::mxfp4, Format::q8})
+    CHECK_THROWS_AS(quantize_row(scalar{}, format, x.data(), 64, data, scales), Error);
+}

@@ -4,7 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include "gov/core/rng.hpp"
+#include "gov/io/safetensors_writer.hpp"
 #include "gov/model/model_data.hpp"
+#include "tests/io/advice_ops.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/checkpoint_copy.hpp"
 #include "tests/support/models/fixtures.hpp"
@@ -399,22 +402,182 @@ TEST_CASE("cancelled or interrupted loads leave the parameters empty") {
   }
 }
 
-TEST_CASE("transposing by tiles equals two loops") {
-  for (const index_t element : {2, 4})
-    for (const auto& [rows, columns] :
-         {std::pair<index_t, index_t>{1, 1}, {3, 70}, {32, 32}, {65, 33}}) {
-      std::vector<std::byte> from(static_cast<std::size_t>(rows * columns * element)),
-          to(from.size());
-      for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::byte>(i * 31 % 251);
-      Loader::transpose(from.data(), rows, columns, element, to.data());
-      bool equal = true;
-      for (index_t r = 0; r < rows; ++r)
-        for (index_t c = 0; c < columns; ++c)
-          for (index_t b = 0; b < element; ++b)
-            equal = equal && to[static_cast<std::size_t>((c * rows + r) * element + b)] ==
-                                 from[static_cast<std::size_t>((r * columns + c) * element + b)];
-      CHECK(equal);
-    }
+// A checkpoint whose tensors are larger than the pieces that are read at a time: bf16 experts that
+// lie [experts, in, out], a bf16 matrix, MXFP4 experts and a vector.
+struct LargeCheckpoint {
+  static constexpr index_t experts = 3, out = 3000, in = 800, rows = 5000, wide = 768;
+  TempFolder folder;
+  std::vector<TensorSpec> specs;
+  std::map<std::string, std::vector<std::byte>> bytes;
+  std::vector<ParameterRef> parameters;
+  std::array<Storage, 4> storage{};
+
+  LargeCheckpoint() {
+    const auto add = [this](std::string name, DType dtype, std::vector<index_t> shape) {
+      index_t count = bits_of(dtype) / 8;
+      for (const index_t extent : shape) count *= extent;
+      auto& data = bytes[name];
+      data.resize(static_cast<std::size_t>(count));
+      Rng rng(specs.size());
+      for (std::size_t i = 0; i + 1 < data.size(); i += 2) {
+        const bf16 value = to_bf16(static_cast<float>(rng.uniform() - 0.5));
+        std::memcpy(data.data() + i, &value, 2);
+        if (dtype == DType::U8) data[i] &= std::byte{127}, data[i + 1] &= std::byte{127};
+      }
+      specs.push_back({std::move(name), dtype, std::move(shape)});
+    };
+    add("a.experts.gate_up_proj", DType::BF16, {experts, in, out});
+    add("a.experts.down_proj_blocks", DType::U8, {experts, out, in / 32, 16});
+    add("a.experts.down_proj_scales", DType::U8, {experts, out, in / 32});
+    add("a.q_proj.weight", DType::BF16, {rows, wide});
+    add("a.norm.weight", DType::BF16, {rows});
+    parameters = {
+        {"a.experts.gate_up_proj", &storage[0], {experts, in, out}, experts, out, in, true, true},
+        {"a.experts.down_proj", &storage[1], {experts, in, out}, experts, out, in, true, true},
+        {"a.q_proj.weight", &storage[2], {rows, wide}, 1, rows, wide, true, false},
+        {"a.norm.weight", &storage[3], {rows}, 1, 1, rows, false, false}};
+    CheckpointWriteOptions options;
+    options.max_shard_bytes = std::uint64_t{16} << 20;  // several files
+    write_checkpoint(
+        folder.path().string(), specs,
+        [this](const TensorSpec& spec, const ByteSink& sink) { sink(bytes.at(spec.name)); },
+        options);
+  }
+
+  LoadedWeights load(const LoadOptions& options, int threads) {
+    CheckpointOptions checkpoint;
+    checkpoint.map = options.map;
+    auto files = std::make_shared<CheckpointFiles>(
+        CheckpointFiles::open(folder.path().string(), checkpoint, advice_ops));
+    ThreadPool pool(threads);
+    return Loader(std::move(files), parameters, false, options).load(pool);
+  }
+  // What an expert matrix's row is in the file, widened.
+  std::vector<float> row(index_t e, index_t o) const {
+    const auto& data = bytes.at("a.experts.gate_up_proj");
+    std::vector<float> values;
+    for (index_t i = 0; i < in; ++i)
+      values.push_back(to_float(kernel::load_as<bf16>(data.data() + ((e * in + i) * out + o) * 2)));
+    return values;
+  }
+  bool holds(std::size_t parameter, std::string_view tensor, bool scales = false) const {
+    const auto& expected = bytes.at(std::string(tensor));
+    const std::byte* const found = scales ? storage[parameter].scales : storage[parameter].data;
+    return std::memcmp(found, expected.data(), expected.size()) == 0;
+  }
+};
+
+TEST_CASE("tensors larger than a piece are loaded whole, turned and converted") {
+  LargeCheckpoint checkpoint;
+  for (const int threads : {1, 3}) {
+    LoadOptions options;
+    const auto kept = checkpoint.load(options, threads);
+    CHECK(kept.conversion_errors.size() == 1);  // the vector, to f32
+    CHECK(checkpoint.holds(1, "a.experts.down_proj_blocks"));
+    CHECK(checkpoint.holds(1, "a.experts.down_proj_scales", true));
+    CHECK(checkpoint.holds(2, "a.q_proj.weight"));
+    bool turned = true;
+    for (index_t e = 0; e < checkpoint.experts; ++e)
+      for (index_t o = 0; o < checkpoint.out; o += 7) {
+        const auto expected = checkpoint.row(e, o);
+        for (index_t i = 0; i < checkpoint.in; ++i)
+          turned =
+              turned &&
+              to_float(kernel::load_as<bf16>(checkpoint.storage[0].data +
+                                             ((e * checkpoint.out + o) * checkpoint.in + i) * 2)) ==
+                  expected[static_cast<std::size_t>(i)];
+      }
+    CHECK(turned);
+
+    options.storage = parse_storage("mxfp4-q8");
+    const auto packed = checkpoint.load(options, threads);
+    CHECK(packed.conversion_errors.at("a.experts.gate_up_proj").nmse() > 1e-3);
+    CHECK(packed.conversion_errors.at("a.experts.gate_up_proj").nmse() < 3e-2);
+    CHECK(packed.conversion_errors.at("a.q_proj.weight").nmse() < 1e-4);
+    CHECK(packed.conversion_errors.at("a.norm.weight").nmse() == 0);
+    const index_t width = checkpoint.in / 2, fine = checkpoint.in / 32;
+    bool equal = true;
+    for (index_t e = 0; e < checkpoint.experts; ++e)
+      for (index_t o = 0; o < checkpoint.out; o += 11) {
+        const auto values = checkpoint.row(e, o);
+        std::vector<std::byte> data(static_cast<std::size_t>(width)),
+            scales(static_cast<std::size_t>(fine));
+        kernel::quantize_row(kernel::scalar{}, Format::mxfp4, values.data(), checkpoint.in,
+                             data.data(), scales.data());
+        const index_t n = e * checkpoint.out + o;
+        equal = equal &&
+                std::memcmp(data.data(), checkpoint.storage[0].data + n * width, data.size()) == 0;
+        equal = equal && std::memcmp(scales.data(), checkpoint.storage[0].scales + n * fine,
+                                     scales.size()) == 0;
+      }
+    CHECK(equal);
+  }
+}
+
+TEST_CASE("the errors of conversions are the same bits for any number of threads") {
+  LargeCheckpoint checkpoint;
+  LoadOptions options;
+  options.storage = parse_storage("mxfp4-q8");
+  const auto one = checkpoint.load(options, 1).conversion_errors;
+  const auto four = checkpoint.load(options, 4).conversion_errors;
+  REQUIRE(one.size() == four.size());
+  for (const auto& [name, error] : one) {
+    CHECK(error.error == four.at(name).error);
+    CHECK(error.size == four.at(name).size);
+  }
+}
+
+TEST_CASE("pages of the files are dropped when asked, each of them, and not when not") {
+  LargeCheckpoint checkpoint;
+  off_t total = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoint.folder.path()))
+    if (entry.path().extension() == ".safetensors") total += static_cast<off_t>(entry.file_size());
+  const auto advised = [&](int kind) {
+    off_t sum = 0;
+    for (const Advice& advice : given_advice) sum += advice.kind == kind ? advice.bytes : 0;
+    return sum;
+  };
+  LoadOptions options;
+  for (const char* storage : {"as-stored", "mxfp4-q8"}) {
+    options.storage = parse_storage(storage);
+    given_advice.clear();
+    options.drop_pages = true;
+    checkpoint.load(options, 2);
+    CHECK(advised(POSIX_FADV_DONTNEED) > 2 * total - 10000);  // piece by piece, then whole files
+    CHECK(advised(POSIX_FADV_WILLNEED) > total - 10000);
+    given_advice.clear();
+    options.drop_pages = false;
+    checkpoint.load(options, 2);
+    CHECK(advised(POSIX_FADV_DONTNEED) == 0);
+  }
+  given_advice.clear();
+  options.drop_pages.reset();  // this is small: both fit
+  checkpoint.load(options, 2);
+  CHECK(advised(POSIX_FADV_DONTNEED) == 0);
+  options.drop_pages = true, options.map = true, options.storage = parse_storage("mxfp4");
+  checkpoint.load(options, 2);
+  CHECK(advised(POSIX_FADV_DONTNEED) == 0);  // views stay in use
+}
+
+TEST_CASE("a number without a code names its file and tensor") {
+  const std::uint16_t nan = 0x7fc0;
+  for (const char* name : {"a.experts.gate_up_proj", "a.q_proj.weight"}) {
+    LargeCheckpoint broken;
+    std::memcpy(broken.bytes.at(name).data() + 4'000'000, &nan, 2);
+    CheckpointWriteOptions write;
+    write.overwrite = true;
+    write_checkpoint(
+        broken.folder.path().string(), broken.specs,
+        [&](const TensorSpec& spec, const ByteSink& sink) { sink(broken.bytes.at(spec.name)); },
+        write);
+    LoadOptions options;
+    options.storage = parse_storage("mxfp4-q8");
+    const auto error = error_of([&] { broken.load(options, 2); });
+    REQUIRE(error);
+    CHECK(error->code() == Errc::not_finite);
+    CHECK(error->info().field == name);
+    CHECK(error->info().file.find(".safetensors") != std::string::npos);
+  }
 }
 
 }  // namespace

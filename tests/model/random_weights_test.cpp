@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <set>
 
 #include "gov/kernel/scalar/widen.hpp"
 #include "gov/model/gov_model.hpp"
@@ -77,24 +78,98 @@ TEST_CASE("the same seed, the same bits; another seed, others") {
   CHECK(differ);
 }
 
-TEST_CASE("in any storage the numbers are near those of f32") {
-  const Filled exact(3);
-  for (const auto& [storage, most] :
-       {std::pair{"bf16", 1e-5}, {"f16", 1e-7}, {"mxfp4", 0.03}, {"mxfp4-q8", 0.03}}) {
-    const auto shown_storage = std::string(storage);  // clang 14: no capture of bindings
-    CAPTURE(shown_storage);
-    const Filled stored(3, parse_storage(storage));
-    bool blocked = false;
-    for (std::size_t i = 0; i < exact.list.size(); ++i) {
-      CAPTURE(exact.list[i].name);
-      const auto a = widened(exact.list[i]), b = widened(stored.list[i]);
-      auto gap = a;
-      for (std::size_t j = 0; j < a.size(); ++j) gap[j] -= b[j];
-      CHECK(spread(gap) * spread(gap) <= most * spread(a) * spread(a));
-      blocked = blocked || is_blocked(stored.list[i].storage->format);
-      if (!exact.list[i].is_matrix) CHECK(stored.list[i].storage->format == Format::f32);
+// Of all numbers of all matrices.
+struct Moments {
+  double mean = 0, deviation = 0, kurtosis = 0, largest = 0;
+};
+Moments moments(const std::vector<float>& values) {
+  Moments m;
+  const auto n = static_cast<double>(values.size());
+  for (const float value : values) m.mean += static_cast<double>(value) / n;
+  double fourth = 0;
+  for (const float value : values) {
+    const double off = static_cast<double>(value) - m.mean;
+    m.deviation += off * off / n, fourth += off * off * off * off / n;
+    m.largest = std::max(m.largest, std::fabs(off));
+  }
+  m.kurtosis = fourth / (m.deviation * m.deviation);
+  m.deviation = std::sqrt(m.deviation);
+  return m;
+}
+
+TEST_CASE("in any format: N(0, 0.02) by mean, deviation and kurtosis, and no two rows alike") {
+  for (const Format format : {Format::f32, Format::bf16, Format::f16, Format::q8, Format::mxfp4}) {
+    CAPTURE(to_string(format));
+    Linear<512, 512, false>::Params params;
+    const auto list = parameter_list(params);
+    const auto block = fill_random(list, 9, {format, format, false});
+    CHECK(params.weight.format == format);
+    const auto values = widened(list.front());
+    const Moments m = moments(values);
+    CHECK(std::fabs(m.mean) < 0.0002);  // five times its own deviation, 0.02 / 512
+    CHECK(m.deviation == doctest::Approx(0.02).epsilon(0.01));
+    CHECK(m.kurtosis > 2.4);
+    CHECK(m.kurtosis < 3.2);
+    CHECK(m.largest > 0.045);
+    CHECK(m.largest < 0.1);
+    std::set<std::vector<float>> rows;
+    for (index_t row = 0; row < 512; ++row)
+      rows.insert({values.begin() + row * 512, values.begin() + (row + 1) * 512});
+    CHECK(rows.size() == 512);
+    double neighbours = 0;  // of one row, and of two rows
+    for (std::size_t i = 512; i < values.size(); ++i)
+      neighbours += static_cast<double>(values[i]) *
+                    static_cast<double>(values[i - 1] + values[i - 512]) / (0.0004 * 261632.0);
+    CHECK(std::fabs(neighbours) < 0.02);  // correlation; its deviation is 0.003
+    if (is_blocked(format)) {
+      std::set<std::byte> scales;
+      const index_t step = scale_bytes(format, 32);
+      for (index_t i = 0; i < 512 * scale_bytes(format, 512); i += step)
+        scales.insert(params.weight.scales[i]);
+      CHECK(scales.size() == 2);  // so that a kernel which mixes them up is found out
     }
-    CHECK(blocked == std::string(storage).starts_with("mxfp4"));
+  }
+}
+
+TEST_CASE("the numbers do not depend on threads, nor a parameter's on the others") {
+  for (const char* storage : {"as-stored", "bf16", "mxfp4-bf16", "mxfp4-q8"}) {
+    CAPTURE(storage);
+    const auto policy = parse_storage(storage);
+    ThreadPool pool(3);
+    ModelData<TinyGov> one, three;
+    const auto a = parameter_list(one.params), b = parameter_list(three.params);
+    const auto first = fill_random(a, 4, policy), second = fill_random(b, 4, policy, {&pool});
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      CAPTURE(a[i].name);
+      const auto format = a[i].storage->format;
+      REQUIRE(format == b[i].storage->format);
+      CHECK(std::equal(a[i].storage->data, a[i].storage->data + a[i].data_bytes(format),
+                       b[i].storage->data));
+      if (is_blocked(format))
+        CHECK(std::equal(a[i].storage->scales, a[i].storage->scales + a[i].scales_bytes(format),
+                         b[i].storage->scales));
+      if (!a[i].is_matrix) CHECK(format == Format::f32);
+    }
+    CHECK((a.back().storage->format == Format::f32) == (storage == std::string("as-stored")));
+  }
+}
+
+TEST_CASE("filling says how far it is, and stops when asked to") {
+  ModelData<TinyGov> data;
+  const auto list = parameter_list(data.params);
+  std::vector<double> shares;
+  (void)fill_random(list, 1, {},
+                    {.progress = [&](std::string_view, double share) { shares.push_back(share); }});
+  REQUIRE(!shares.empty());
+  CHECK(std::is_sorted(shares.begin(), shares.end()));
+  CHECK(shares.back() == 1);
+  std::stop_source source;
+  source.request_stop();
+  try {
+    (void)fill_random(list, 1, {}, {.stop = source.get_token()});
+    FAIL("no error");
+  } catch (const Error& error) {
+    CHECK(error.code() == Errc::cancelled);
   }
 }
 

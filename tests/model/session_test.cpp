@@ -75,6 +75,43 @@ TEST_CASE("cached equals uncached: calls of any size equal one call, and each pr
   }
 }
 
+// TinyGov with every expert chosen for every token: rounding cannot turn a choice.
+struct EveryExpert : InternVl {
+  [[maybe_unused]] static constexpr std::string_view name = "EveryExpert";
+  using Vision = TinyInternVit;
+  struct Language : GptOss {
+    static constexpr GptOssConfig config = [] {
+      GptOssConfig all = TinyGptOss::config;
+      all.num_experts_per_tok = all.num_local_experts;
+      return all;
+    }();
+  };
+  static constexpr InternVlConfig config{};
+};
+
+// Rounding errors of single products, at most 5e-6 and 2e-4, grow through the layers; the bounds
+// for a whole model of random weights are what README states.
+TEST_CASE("rounded arithmetic: the same bits for any threads and runs, a stated error otherwise") {
+  for (const auto& setup : rounding_setups<EveryExpert>()) {
+    CAPTURE(setup.label);
+    auto exact = setup;
+    exact.arithmetic = Arithmetic::invariant;
+    const auto truth = run_whole(exact, prompt.inputs()), whole = run_whole(setup, prompt.inputs());
+    const double allowed = setup.arithmetic == Arithmetic::fast ? 5e-4 : 2e-2;
+    CHECK(nmse(whole.logits, truth.logits) <= allowed);
+    CHECK(nmse(whole.features, truth.features) <= allowed);
+    CHECK_FALSE(same_bits(whole, truth));  // it does round
+    for (const int threads : {1, 2, 3}) {
+      auto session = setup.session(threads);
+      CHECK(same_bits(Kept<float>(session.forward(prompt.inputs())), whole));
+    }
+    for (const index_t chunk : {1, 3, 7}) {
+      auto session = setup.session(SessionOptions{.context = 40, .chunk = chunk});
+      CHECK(nmse(Kept<float>(session.forward(prompt.inputs())).logits, truth.logits) <= allowed);
+    }
+  }
+}
+
 TEST_CASE("a batch equals each of its sequences alone, images and different lengths included") {
   const Prompt prompts[] = {Prompt({2, -1, 20}, 3), Prompt({1}, 4), Prompt({33}, 5),
                             Prompt({-2, 4, -1, 2}, 6)};
@@ -167,7 +204,8 @@ TEST_CASE("without an image a multimodal model is its language model, bit for bi
     auto language = std::make_shared<ModelData<TinyGptOss>>();
     language->params.model = setup.model->params.model.language_model;
     language->params.lm_head = setup.model->params.lm_head;
-    Session<TinyGptOss> plain(language, setup.pool, *setup.kernels, {.context = 64});
+    Session<TinyGptOss> plain(language, setup.pool, *setup.kernels,
+                              {.context = 64, .arithmetic = Arithmetic::invariant});
     CHECK(same_bits(Kept<float>(plain.forward(text.inputs())), run_whole(setup, text.inputs())));
   }
 }
@@ -357,7 +395,8 @@ TEST_CASE("in double the same model computes nearly the same") {
     for (const auto* kernels : available_kernels()) {
       const auto shown_kernels_name = kernels->name;  // clang 14: no capture of bindings
       CAPTURE(shown_kernels_name);
-      Session<TinyGov> session(model, pool, *kernels, {.context = 64});
+      Session<TinyGov> session(model, pool, *kernels,
+                               {.context = 64, .arithmetic = Arithmetic::invariant});
       Recorder<float> seen;
       const auto out = Kept<float>(session.forward(prompt.inputs(), {}, seen));
       CHECK(nmse(out.logits, exact.logits) < 1e-11);

@@ -76,7 +76,7 @@ struct Maps {
 
 template <class T, class O>
 void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, int threads,
-                  O&& observer) {
+                  O&& observer, Format format = Format::f32) {
   CAPTURE(kernels.name);
   CAPTURE(c.shape.heads);
   CAPTURE(c.shape.head_dim);
@@ -88,20 +88,25 @@ void check_causal(const kernel::Kernels<T>& kernels, const Case& c, double bar, 
   auto q = values<T>(length * q_width, 1), k = values<T>(length * kv_width, 2),
        v = values<T>(length * kv_width, 3);
   const auto sinks = normal_values(c.shape.heads, 4, 2);
-  const std::vector<double> q64(q.begin(), q.end()), k64(k.begin(), k.end()),
-      v64(v.begin(), v.end());
+  const auto held = [&](const std::vector<T>& values) {
+    std::vector<double> list;
+    for (const T x : values)
+      list.push_back(format == Format::bf16 ? double{to_float(to_bf16(static_cast<float>(x)))}
+                                            : static_cast<double>(x));
+    return list;
+  };
+  const std::vector<double> q64(q.begin(), q.end()), k64 = held(k), v64 = held(v);
   ThreadPool pool(threads);
   Arena arena;
   Context<T> context{kernels, pool, arena};
-  KvCache<T> cache(kv_width, c.window, length, c.window ? c.window - 1 + c.chunk : 0);
+  KvCache<T> cache(c.shape.kv_heads, c.shape.head_dim, c.window, length,
+                   c.window ? c.window - 1 + c.chunk : 0, format);
   double worst = 0, worst_map = 0;
   bool masked_is_zero = true, sums_fit = true;
   for (index_t at = 0; at < length; at += c.chunk) {
     const index_t count = std::min(c.chunk, length - at);
-    for (index_t t = at; t < at + count; ++t) {
-      std::copy_n(k.data() + t * kv_width, kv_width, cache.key(t));
-      std::copy_n(v.data() + t * kv_width, kv_width, cache.value(t));
-    }
+    for (index_t t = at; t < at + count; ++t)
+      cache.write(t, k.data() + t * kv_width, v.data() + t * kv_width);
     std::vector<T> out(static_cast<std::size_t>(count * q_width), T(99));
     causal_attention(context, c.shape, Rows<T>(q.data() + at * q_width, count, q_width), cache, at,
                      c.sinks ? sinks.data() : nullptr, Rows<T>(out.data(), count, q_width),
@@ -149,6 +154,53 @@ TEST_CASE("causal attention: heads, groups, windows, rings that wrap, sinks") {
   for (const auto& c : cases())
     for (const auto* kernels : available_kernels())
       check_causal(*kernels, c, 3e-6, 1, NoObserver{});
+}
+
+TEST_CASE("a cache in bf16: nothing is lost but the rounding of keys and values") {
+  for (const auto& c : cases())
+    for (const auto* kernels : available_kernels())
+      check_causal(*kernels, c, 3e-6, 2, NoObserver{}, Format::bf16);
+}
+
+// A sequence longer than a block of the cache, taken in chunks.
+std::vector<float> chunked(const kernel::Kernels<float>& kernels, Format format, index_t chunk,
+                           int threads, index_t window) {
+  constexpr index_t long_length = 600;
+  const AttentionShape shape{6, 2, 20};
+  auto q = normal_values(long_length * 120, 1);
+  const auto k = normal_values(long_length * 40, 2), v = normal_values(long_length * 40, 3);
+  ThreadPool pool(threads);
+  Arena arena;
+  Context<float> context{kernels, pool, arena};
+  KvCache<float> cache(2, 20, window, long_length, window ? window - 1 + chunk : 0, format);
+  NoObserver none;
+  std::vector<float> out(q.size());
+  for (index_t at = 0; at < long_length; at += chunk) {
+    const index_t count = std::min(chunk, long_length - at);
+    for (index_t t = at; t < at + count; ++t) cache.write(t, k.data() + t * 40, v.data() + t * 40);
+    causal_attention(context, shape, Rows<float>(q.data() + at * 120, count, 120), cache, at,
+                     nullptr, Rows<float>(out.data() + at * 120, count, 120), none, 0);
+    cache.commit(count);
+  }
+  return out;
+}
+
+TEST_CASE("chunks, threads and rings give the same bits, in f32 and bf16") {
+  for (const auto* kernels : invariant_kernels())
+    for (const index_t window : {0, 100, 300}) {
+      CAPTURE(kernels->name);
+      CAPTURE(window);
+      std::vector<float> of_format[2];
+      for (const Format format : {Format::f32, Format::bf16}) {
+        const auto whole = chunked(*kernels, format, 600, 1, window);
+        for (const auto& [chunk, threads] :
+             {std::pair<index_t, int>{600, 3}, {1, 2}, {97, 1}, {97, 2}, {256, 2}})
+          CHECK(same_bits(chunked(*kernels, format, chunk, threads, window), whole));
+        of_format[format == Format::bf16] = whole;
+      }
+      CHECK(nmse(of_format[1], of_format[0]) < 1e-4);
+      CHECK(nmse(of_format[1], of_format[0]) > 1e-8);  // it is rounded
+    }
 }
 
 TEST_CASE("in double to the last digits") {
@@ -216,11 +268,8 @@ TEST_CASE("one token alone equals the same token among others, bit for bit") {
     ThreadPool pool(2);
     Arena arena;
     Context<float> context{*kernels, pool, arena};
-    KvCache<float> cache(32, 6, 30, 0);
-    for (index_t t = 0; t < 30; ++t) {
-      std::copy_n(kv.data() + t * 64, 32, cache.key(t));
-      std::copy_n(kv.data() + t * 64 + 32, 32, cache.value(t));
-    }
+    KvCache<float> cache(2, 16, 6, 30, 0);
+    for (index_t t = 0; t < 30; ++t) cache.write(t, kv.data() + t * 64, kv.data() + t * 64 + 32);
     NoObserver none;
     std::vector<float> all(q.size()), one(64);
     causal_attention(context, shape, Rows<float>(q.data(), 30, 64), cache, 0, nullptr,

@@ -62,6 +62,7 @@ struct ParityOptions {
   int threads = 2;
   index_t chunk = 4096;
   bool in_double = false;
+  Arithmetic arithmetic = Arithmetic::invariant;
 };
 
 // Collects what the fixtures name; rows of later chunks go behind those of earlier ones.
@@ -127,7 +128,8 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   for (index_t b = 0; b < batch; ++b)
     sessions.push_back(model.template session<T>(
         {.context = std::min<index_t>(model.data()->max_position_embeddings, 4096),
-         .chunk = options.chunk}));
+         .chunk = options.chunk,
+         .arithmetic = options.arithmetic}));
   for (index_t b = 0; b < batch; ++b) {
     auto& prompt = prompts[static_cast<std::size_t>(b)];
     Inputs inputs{.input_ids = prompt};

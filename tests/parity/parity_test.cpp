@@ -1,5 +1,7 @@
 // Every case of every geometry against transformers, on every backend: f32 within 1e-5 of each
-// tensor's scale, the same routes, the same greedy tokens. GOV_PARITY_TABLE=1 prints the table.
+// tensor's scale, the same routes, the same greedy tokens; and with rounded activations on the best
+// backend, whose error is held against the error of transformers in bf16. GOV_PARITY_TABLE=1 prints
+// the table.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -22,13 +24,18 @@ void print_row(const ParityResult& r, const char* backend) {
               static_cast<long>(r.tokens_equal), static_cast<long>(r.tokens));
 }
 
-void check(const ParityResult& r) {
+void check(const ParityResult& r, Arithmetic arithmetic) {
   INFO(r.geometry << " / " << r.name);
+  if (arithmetic != Arithmetic::invariant) {  // an expert or a token that nearly ties may turn
+    CHECK(r.routes - r.routes_equal <= 2);
+    if (r.routes_equal == r.routes) CHECK(r.logits_nmse <= 5e-4);
+    return;
+  }
+  CHECK(r.logits_nmse <= std::min(1e-4, r.bf16_nmse));  // bf16 weights included
   CHECK(r.features <= bar);
   CHECK(r.hidden <= bar);
   CHECK(r.router <= bar);
   CHECK(r.logits <= bar);
-  CHECK(r.logits_nmse <= std::min(1e-4, r.bf16_nmse));  // bf16 weights included
   CHECK(r.routes_equal == r.routes);
   CHECK(r.tokens_equal == r.tokens);
   CHECK(r.tokens > 0);
@@ -55,17 +62,22 @@ TEST_CASE("parity with transformers") {
                 "features", "hidden", "router", "logits", "nmse", "routes", "tokens");
   index_t cases = 0;
   for (const auto& geometry : parity_geometries()) {
-    for (const char* backend : {"scalar", "avx2", "avx512", "eigen", "double"}) {
+    for (const char* backend : {"scalar", "avx2", "avx512", "eigen", "double", "fast"}) {
       ParityOptions options;
-      options.in_double = std::string_view(backend) == "double";
-      options.backend = options.in_double ? "scalar" : backend;
+      options.backend = backend;
+      options.in_double = options.backend == "double";
+      if (options.in_double) options.backend = "scalar";
+      if (options.backend == "fast") {
+        options.backend = kernel::best_kernels<float>().name;
+        options.arithmetic = Arithmetic::fast;
+      }
       if (!kernel::find_kernels<float>(options.backend)) {
         MESSAGE("SKIPPED: this machine has no " << backend);
         continue;
       }
       for (const auto& result : geometry.run(fixtures / geometry.name, options)) {
         if (table) print_row(result, backend);
-        check(result);
+        check(result, options.arithmetic);
         ++cases;
       }
     }

@@ -53,11 +53,13 @@ struct Setup {
   std::shared_ptr<const ModelData<Cfg>> model;
 
   std::shared_ptr<ThreadPool> pool = std::make_shared<ThreadPool>(2);
-  Session<Cfg> session(const SessionOptions& options = {.context = 160, .chunk = 64}) const {
+  Arithmetic arithmetic = Arithmetic::invariant;
+  Session<Cfg> session(SessionOptions options = {.context = 160, .chunk = 64}) const {
+    options.arithmetic = arithmetic;
     return {model, pool, *kernels, options};
   }
-  Session<Cfg> session(int threads,
-                       const SessionOptions& options = {.context = 160, .chunk = 64}) const {
+  Session<Cfg> session(int threads, SessionOptions options = {.context = 160, .chunk = 64}) const {
+    options.arithmetic = arithmetic;
     return {model, std::make_shared<ThreadPool>(threads), *kernels, options};
   }
 };
@@ -79,6 +81,20 @@ const std::vector<Setup<Cfg>>& invariant_setups() {
     return list;
   }();
   return setups;
+}
+
+// The same where a backend can round activations and weights are not f32.
+template <class Cfg>
+std::vector<Setup<Cfg>> rounding_setups() {
+  std::vector<Setup<Cfg>> list;
+  for (auto setup : invariant_setups<Cfg>()) {
+    if (!setup.kernels->rounded() || setup.label.ends_with("f32")) continue;
+    for (const Arithmetic arithmetic : {Arithmetic::fast, Arithmetic::int8}) {
+      setup.arithmetic = arithmetic;
+      list.push_back(setup), list.back().label.append(", ").append(to_string(arithmetic));
+    }
+  }
+  return list;
 }
 
 // f32 on the plainest backend, where one setup is enough.

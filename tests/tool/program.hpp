@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Outcome {
 
 class Program {
  public:
-  Program(const std::string& path, const std::vector<std::string>& arguments) {
+  Program(const std::string& path, const std::vector<std::string>& arguments) : path_(path) {
     std::vector<char*> list{const_cast<char*>(path.c_str())};
     for (const auto& argument : arguments) list.push_back(const_cast<char*>(argument.c_str()));
     list.push_back(nullptr);
@@ -33,6 +34,17 @@ class Program {
     ::_exit(127);
   }
   std::string out() const { return file_bytes(folder_ / "out"); }
+  // Has it set up a handler of its own? (Until it is itself, it has this program's.)
+  bool catches(int number) const {
+    const std::string process = "/proc/" + std::to_string(child_);
+    std::error_code error;
+    const auto running = std::filesystem::read_symlink(process + "/exe", error);
+    if (error || running != std::filesystem::canonical(path_, error)) return false;
+    const std::string status = file_bytes(process + "/status");
+    const auto at = status.find("SigCgt:");
+    return at != status.npos &&
+           ((std::stoull(status.substr(at + 7), nullptr, 16) >> (number - 1)) & 1) != 0;
+  }
   void signal(int number) const { ::kill(child_, number); }
   Outcome wait() {
     int status = 0;
@@ -42,6 +54,7 @@ class Program {
   }
 
  private:
+  std::string path_;
   TempFolder folder_;
   pid_t child_ = -1;
 };

@@ -32,9 +32,9 @@ Outcome good(const Arguments& arguments) {
 }
 bool has(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
-// Exit status 1 and one line that begins "gov: error: " and has all these parts.
-void check_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
-  CHECK(outcome.status == 1);
+// The exit status, and one line that begins "gov: error: " and has all these parts.
+void check_refused(const Outcome& outcome, const std::vector<std::string>& parts, int status = 1) {
+  CHECK(outcome.status == status);
   CHECK(outcome.err.starts_with("gov: error: "));
   CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1);
   CHECK(outcome.err.ends_with("\n"));
@@ -86,34 +86,51 @@ std::vector<int> tokens_of(const Outcome& outcome) {
 
 TEST_CASE("help lists what is built, and wrong usage is 2") {
   const Outcome help = good({"--help"});
-  for (const char* command : {"generate", "dump", "inspect", "quantize", "convert", "tokenize"}) {
+  for (const char* command :
+       {"generate", "dump", "bench", "inspect", "quantize", "convert", "tokenize"}) {
     CHECK(has(help.out, std::string("\n  ") + command + " "));
     const Outcome own = good({command, "--help"});
     CHECK(has(own.out, "Usage: "));
   }
-  for (const char* later : {"bench", "train", "eval"}) CHECK(!has(help.out, later));
+  for (const char* later : {"train", "eval"}) CHECK(!has(help.out, later));
   const std::string options = good({"generate", "--help"}).out;
   for (const char* option :
        {"--image", "--video", "--max-new-tokens", "--greedy", "--temperature", "--top-k", "--top-p",
         "--min-p", "--seed", "--stop", "--threads", "--backend", "--json"})
     CHECK(has(options, std::string("  ") + option));
+  CHECK(has(options, "mxfp4-bf16 or mxfp4-q8"));
+  const std::string timing = good({"bench", "--help"}).out;
+  for (const char* option : {"--preset", "--random-weights", "--prefill", "--decode", "--depth",
+                             "--batch", "--tiles", "--context", "--chunk", "--repetitions"})
+    CHECK(has(timing, std::string("  ") + option));
   CHECK(!has(options, "--latents"));
-  const Arguments wrong[] = {{},
-                             {"bench"},
-                             {"generate"},
-                             {"generate", "--model", "x"},
-                             {"generate", "--prompt", "x"},
-                             ask("x", {"--bogus"}),
-                             ask("x", {"--top-k", "many"}),
-                             ask("x", {"--greedy", "--temperature", "1"}),
-                             ask("x", {"--seed", "-1"}),
-                             {"dump", "--model", "x", "--output", "y"},
-                             {"dump", "--model", "x", "--token-ids", "1,2"},
-                             {"inspect"},
-                             {"convert", "--model", "x", "--output", "y"},
-                             {"quantize", "--model", "x", "--output", "y"},
-                             {"tokenize", "--model", "x"},
-                             {"tokenize", "--model", "x", "--text", "a", "--file", "b"}};
+  const Arguments wrong[] = {
+      {},
+      {"bench"},
+      {"bench", "--preset", "Nothing"},
+      {"bench", "--preset", "Digits", "--model", "x"},
+      {"bench", "--model", "x", "--random-weights"},
+      {"bench", "--preset", "Digits", "--decode", "-1"},
+      {"bench", "--preset", "Digits", "--batch", "0"},
+      {"bench", "--preset", "Digits", "--chunk", "0"},
+      {"bench", "--preset", "Digits", "--context", "500"},
+      {"bench", "--preset", "Digits", "--depth", "100", "--context", "600"},
+      {"bench", "--preset", "Digits", "--prefill", "0", "--decode", "0", "--tiles", "0"},
+      {"bench", "--preset", "Digits", "--prefill", "9000000000000000000"},
+      {"generate"},
+      {"generate", "--model", "x"},
+      {"generate", "--prompt", "x"},
+      ask("x", {"--bogus"}),
+      ask("x", {"--top-k", "many"}),
+      ask("x", {"--greedy", "--temperature", "1"}),
+      ask("x", {"--seed", "-1"}),
+      {"dump", "--model", "x", "--output", "y"},
+      {"dump", "--model", "x", "--token-ids", "1,2"},
+      {"inspect"},
+      {"convert", "--model", "x", "--output", "y"},
+      {"quantize", "--model", "x", "--output", "y"},
+      {"tokenize", "--model", "x"},
+      {"tokenize", "--model", "x", "--text", "a", "--file", "b"}};
   for (const auto& arguments : wrong) {
     CAPTURE(arguments.size());
     const Outcome outcome = tool(arguments);
@@ -226,7 +243,15 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
       {ask(model, {"--top-p", "1.5"}), {"top_p", "bad_argument"}},
       {ask(model, {"--max-new-tokens", "0"}), {"max_new_tokens", "at least 1"}},
       {ask(model, {"--backend", "abacus"}), {"abacus"}},
-      {ask(model, {"--storage", "int2"}), {"int2"}},
+      {ask(model, {"--storage", "int2"}), {"int2", "mxfp4-bf16"}},
+      {ask(model, {"--arithmetic", "octal"}), {"arithmetic", "octal"}},
+      {{"bench", "--preset", "Digits", "--storage", "int2"}, {"storage", "int2"}},
+      {{"bench", "--preset", "Digits", "--prefill", "600"}, {"context", "at most 512"}},
+      {{"bench", "--preset", "TextMxfp4", "--tiles", "1", "--prefill", "8", "--probe-gb", "0.001"},
+       {"TextMxfp4", "--tiles", "without a vision tower"}},
+      {{"bench", "--preset", "Digits", "--batch", "1000000000"},
+       {"Digits: memory", "caches 1", "a shorter context", "out_of_memory"}},
+      {{"bench", "--model", "no/such/folder"}, {"no/such/folder"}},
       {ask(model, {"--chat-format", "jinja"}), {"chat format", "jinja"}},
       {{"dump", "--model", model, "--token-ids", "448", "--output", folder / "x"},
        {"input_ids", "448"}},
@@ -491,9 +516,23 @@ TEST_CASE("inspect: what it holds, whether it fits, every problem") {
   CHECK(fits.at("weight_bytes").as_int() >= fits.at("bytes").as_int());
   CHECK(fits.at("config").at("text_config.num_local_experts").as_int() == 8);
   CHECK(fits.at("cache_bytes").as_int() > 0);
+  CHECK(fits.at("scratch_bytes").as_int() > 0);
+  CHECK(fits.at("memory_bytes").as_int() == fits.at("weight_bytes").as_int() +
+                                                fits.at("cache_bytes").as_int() +
+                                                fits.at("scratch_bytes").as_int());
+  CHECK(fits.at("available_bytes").as_int() > fits.at("memory_bytes").as_int());
+  const Json storages = fits.at("memory_by_storage");
+  CHECK(storages.at("as-stored").at("weight_bytes").as_int() == fits.at("weight_bytes").as_int());
+  std::int64_t before = 0;
+  for (const char* name : {"mxfp4-q8", "mxfp4-bf16", "bf16", "f32"}) {
+    const Json storage = storages.at(name);
+    CHECK(storage.at("fits").as_bool());
+    CHECK(storage.at("memory_bytes").as_int() > before);
+    before = storage.at("memory_bytes").as_int();
+  }
   const std::string text = good({"inspect", parity + "text-mxfp4"}).out;
-  for (const char* part :
-       {"fits        TextMxfp4", "layout      hf", "U8", "num_local_experts = 4"})
+  for (const char* part : {"fits        TextMxfp4", "layout      hf", "U8", "num_local_experts = 4",
+                           "scratch", "available", "\n    mxfp4-q8 "})
     CHECK(has(text, part));
   const Json file =
       parse_json(good({"inspect", "--json", digits_model() + "/model.safetensors"}).out, "stdout");
@@ -616,16 +655,109 @@ TEST_CASE("tokenize: ids and pieces, and back") {
   CHECK(!has(good(shown).out, "<|end|>"));
 }
 
-TEST_CASE("Ctrl-C ends a long answer, keeping what was written") {
-  const Copy endless(digits_model());
-  endless.replace("config.json", "\"max_position_embeddings\": 512",
-                  "\"max_position_embeddings\": 1000000");
-  for (const char* name : {"config.json", "generation_config.json"}) {  // nothing ends it
-    std::string text = file_bytes(endless.folder / name);
-    for (std::size_t at = 0; (at = text.find("\"eos_token_id\"", at)) != text.npos;)
-      text.replace(at, 14, "\"no_token_id\"");
-    endless.write(name, text);
+// A copy of the shipped model that takes a million positions and more.
+struct Endless : Copy {
+  explicit Endless(const std::string& positions) : Copy(digits_model()) {
+    replace("config.json", "\"max_position_embeddings\": 512",
+            "\"max_position_embeddings\": " + positions);
+    for (const char* name : {"config.json", "generation_config.json"}) {  // nothing ends it
+      std::string text = file_bytes(folder / name);
+      for (std::size_t at = 0; (at = text.find("\"eos_token_id\"", at)) != text.npos;)
+        text.replace(at, 14, "\"no_token_id\"");
+      write(name, text);
+    }
   }
+};
+
+TEST_CASE("more memory than there is: refused before anything is loaded") {
+  const Endless endless("1000000000");
+  const std::string broken = endless.path() + "/tokenizer.json";
+  fs::remove(broken);  // would be an error, but for the one before
+  const TempFolder folder;
+  const std::vector<std::string> parts{endless.path() + ": memory: ", "caches 1", "GB available",
+                                       "a shorter context would fit", "[out_of_memory]"};
+  const Arguments context{"--context", "1000000000"};
+  check_refused(tool(ask(endless.path(), context)), parts);
+  check_refused(tool({"dump", "--model", endless.path(), "--token-ids", "1", "--context",
+                      "1000000000", "--output", folder / "x"}),
+                parts);
+  check_refused(tool({"bench", "--model", endless.path(), "--context", "1000000000"}), parts);
+}
+
+TEST_CASE("bench: one JSON object with the fields of the documentation") {
+  const auto bench = [](Arguments more) {
+    more.insert(more.begin(),
+                {"bench", "--json", "--probe-gb", "0.002", "--threads", "2", "--repetitions", "2"});
+    return parse_json(good(more).out, "stdout");
+  };
+  const Json fresh = bench({"--preset", "Digits", "--random-weights", "--prefill", "40", "--decode",
+                            "5", "--tiles", "2", "--batch", "3", "--chunk", "16", "--depth", "50",
+                            "--storage", "mxfp4-q8", "--cache", "bf16"});
+  std::vector<std::string> keys;
+  for (const auto [key, value] : fresh.items()) keys.emplace_back(key);
+  for (const char* key : {"prefill_tokens_per_s", "decode_tokens_per_s", "vision_ms_per_tile",
+                          "weight_bytes_per_token", "peak_rss_bytes", "limit_read_bytes_per_s",
+                          "limit_flops_per_s", "share_of_read_limit", "share_of_flop_limit",
+                          "vision_share_of_flop_limit", "load_s", "weight_bytes", "cache_bytes"}) {
+    CAPTURE(key);
+    REQUIRE(std::find(keys.begin(), keys.end(), key) != keys.end());
+    CHECK(fresh.at(key).as<double>() > 0);
+  }
+  CHECK(fresh.at("model").as_string() == "Digits");
+  CHECK(fresh.at("storage").as_string() == "mxfp4-q8");
+  CHECK(fresh.at("random_weights").as_bool());
+  CHECK(fresh.at("threads").as_int() == 2);
+  CHECK(fresh.at("context").as_int() == 90);
+  CHECK(fresh.at("cache").as_string() == "bf16");
+  for (const char* times : {"prefill_s", "decode_s", "vision_s"})
+    CHECK(fresh.at("repetitions").at(times).size() == 2);
+  CHECK(fresh.at("probes").size() == 2);
+  const auto number = [](const Json& json, const char* key) { return json.at(key).as<double>(); };
+  const Json times = fresh.at("repetitions");
+  const auto mean = [&](const char* key) {
+    return (times.at(key).at(0).as<double>() + times.at(key).at(1).as<double>()) / 2;
+  };
+  CHECK(number(fresh, "prefill_tokens_per_s") == doctest::Approx(40 / mean("prefill_s")));
+  CHECK(number(fresh, "decode_tokens_per_s") == doctest::Approx(3 * 5 / mean("decode_s")));
+  CHECK(number(fresh, "vision_ms_per_tile") == doctest::Approx(500 * mean("vision_s")));
+  CHECK(number(fresh, "share_of_flop_limit") ==
+        doctest::Approx(number(fresh, "prefill_tokens_per_s") *
+                        number(fresh, "flops_per_prefill_token") /
+                        number(fresh, "limit_flops_per_s")));
+  CHECK(number(fresh, "share_of_read_limit") ==
+        doctest::Approx(
+            number(fresh, "decode_tokens_per_s") *
+            (number(fresh, "weight_bytes_per_token") + number(fresh, "cache_bytes_per_token")) /
+            number(fresh, "limit_read_bytes_per_s")));
+
+  const Json loaded = bench({"--model", digits_model(), "--prefill", "0", "--decode", "3"});
+  CHECK(loaded.at("prefill_tokens_per_s").is_null());
+  CHECK(loaded.at("share_of_flop_limit").is_null());
+  CHECK(number(loaded, "decode_tokens_per_s") > 0);
+  CHECK(loaded.at("tiles").as_int() == 1);
+  CHECK(loaded.at("storage").as_string() == "as-stored");
+  CHECK(loaded.at("weight_bytes").as_int() == 3143488);
+  const Json text = bench({"--preset", "TextMxfp4", "--prefill", "8", "--decode", "0"});
+  CHECK(text.at("vision_ms_per_tile").is_null());
+  CHECK(text.at("storage").as_string() == "mxfp4-bf16");
+  const std::string table =
+      good({"bench", "--preset", "Digits", "--probe-gb", "0.002", "--prefill", "8"}).out;
+  for (const char* part : {"Digits, mxfp4-bf16, ", "prefill ", "decode ", "vision ",
+                           "limits before", "limits after", " tokens/s", " ms/tile"})
+    CHECK(has(table, part));
+}
+
+TEST_CASE("Ctrl-C ends a benchmark") {
+  Program program(GOV_TEST_TOOL, {"bench", "--preset", "Digits", "--probe-gb", "0.002",
+                                  "--repetitions", "100000000"});
+  for (int i = 0; i < 6000 && !program.catches(SIGINT); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  program.signal(SIGINT);
+  check_refused(program.wait(), {"a request to stop", "[cancelled]"}, 130);
+}
+
+TEST_CASE("Ctrl-C ends a long answer, keeping what was written") {
+  const Endless endless("1000000");
   Program program(GOV_TEST_TOOL,
                   ask(endless.path(), {"--image", digits_cases().front().picture,
                                        "--max-new-tokens", "900000", "--context", "1000000"}));
@@ -635,7 +767,7 @@ TEST_CASE("Ctrl-C ends a long answer, keeping what was written") {
   CHECK(before != "");
   program.signal(SIGINT);
   const Outcome outcome = program.wait();
-  check_refused(outcome, {"interrupted"});
+  check_refused(outcome, {"interrupted"}, 130);
   CHECK(outcome.out.starts_with(before));
   CHECK(outcome.out.ends_with("\n"));
 }

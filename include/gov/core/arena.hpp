@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -35,13 +37,31 @@ constexpr index_t round_up(index_t value, index_t multiple) {
 // What no process can have; sizes above it would wrap when they are rounded up.
 inline constexpr index_t address_space = index_t{1} << 47;
 
+inline constexpr index_t huge_page = index_t{2} << 20;
+
+// Asks for the pages of [data, data + bytes) at once, so that writing to them does not stop at each
+// for the first time. Nothing is written; where the system cannot do it, nothing happens.
+inline void touch_pages(std::byte* data, index_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  constexpr int populate_write = MADV_POPULATE_WRITE;
+#else
+  constexpr int populate_write = 23;  // Linux 5.14, in glibc's headers since 2.35
+#endif
+  constexpr std::uintptr_t page = 4096;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page;
+  const auto end =
+      (reinterpret_cast<std::uintptr_t>(data) + static_cast<std::uintptr_t>(bytes)) / page * page;
+  const int before = errno;
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, populate_write);
+  errno = before;
+}
+
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(index_t bytes) : size_(bytes) {
     if (bytes == 0) return;
     if (bytes < 0 || bytes >= address_space) throw_out_of_memory(bytes);
-    constexpr index_t huge_page = index_t{2} << 20;
     const index_t alignment = bytes >= 4 * huge_page ? huge_page : cache_line;
     data_ = static_cast<std::byte*>(std::aligned_alloc(
         static_cast<std::size_t>(alignment), static_cast<std::size_t>(round_up(bytes, alignment))));

@@ -25,8 +25,8 @@
 
 namespace gov {
 
-// The system calls that this layer makes; each behaves as its POSIX namesake (fallocate returns the
-// error).
+// The system calls that this layer makes; each behaves as its POSIX namesake (fallocate and fadvise
+// return the error).
 struct FileOps {
   int (*open)(const char* path, int flags, mode_t mode);
   int (*close)(int fd);
@@ -38,6 +38,7 @@ struct FileOps {
   int (*rename)(const char* from, const char* to);
   int (*unlink)(const char* path);
   void* (*mmap)(std::size_t bytes, int fd);
+  int (*fadvise)(int fd, off_t offset, off_t bytes, int advice);
 };
 
 inline constexpr FileOps system_file_ops{
@@ -54,6 +55,8 @@ inline constexpr FileOps system_file_ops{
     .unlink = [](const char* path) { return ::unlink(path); },
     .mmap = [](std::size_t bytes,
                int fd) { return ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0); },
+    .fadvise = [](int fd, off_t at, off_t bytes,
+                  int advice) { return ::posix_fadvise(fd, at, bytes, advice); },
 };
 
 [[noreturn]] inline void throw_io_error(const std::string& path, std::string expected, int error) {
@@ -159,7 +162,21 @@ class File {
     }
   }
 
+  // Hints, whose failure changes nothing but time: the system starts to read a part that will be
+  // wanted, or drops the pages that it keeps of one that will not be wanted again.
+  void will_need(std::uint64_t offset, std::uint64_t bytes) const {
+    advise(offset, bytes, POSIX_FADV_WILLNEED);
+  }
+  void drop_pages(std::uint64_t offset, std::uint64_t bytes) const {
+    advise(offset, bytes, POSIX_FADV_DONTNEED);
+  }
+
  private:
+  void advise(std::uint64_t offset, std::uint64_t bytes, int advice) const {
+    if (bytes > 0)  // 0 would mean: to the end of the file
+      (void)ops_->fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(bytes), advice);
+  }
+
   std::string path_;
   const FileOps* ops_;
   int fd_ = -1;

@@ -74,6 +74,15 @@ class SafeTensors {
     file_.read_at(header_.data_start() + entry.offset + skip, destination);
   }
 
+  // Hints for a part of a tensor (File::will_need, File::drop_pages).
+  void will_need(const TensorEntry& entry, std::uint64_t skip, std::uint64_t bytes) const {
+    file_.will_need(header_.data_start() + entry.offset + skip, bytes);
+  }
+  void drop_pages(const TensorEntry& entry, std::uint64_t skip, std::uint64_t bytes) const {
+    file_.drop_pages(header_.data_start() + entry.offset + skip, bytes);
+  }
+  void drop_pages() const { file_.drop_pages(0, file_.size()); }  // of the whole file
+
   bool is_mapped() const { return map_.has_value(); }
   // The tensor's bytes in place, at whatever alignment the file gave them. Only when opened with
   // `map`.

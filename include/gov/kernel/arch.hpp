@@ -18,6 +18,10 @@
 #define GOV_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define GOV_TARGET_AVX512 \
   __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#define GOV_TARGET_AVX512_BF16                                              \
+  __attribute__((                                                           \
+      target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16," \
+             "avx512vnni,avx512vbmi")))
 #define GOV_INLINE inline __attribute__((always_inline))
 // Before a loop of constant length over an array of registers: it must be unrolled at -O2 as well.
 #ifdef __clang__
@@ -30,6 +34,7 @@ namespace gov::kernel {
 
 struct CpuFeatures {
   bool avx2 = false, avx512 = false;  // avx2: with FMA and F16C; avx512: with BW, DQ and VL as well
+  bool avx512_bf16 = false;           // with VNNI and VBMI as well: what the rounded products need
 };
 
 inline CpuFeatures detect_cpu() {
@@ -45,6 +50,9 @@ inline CpuFeatures detect_cpu() {
   constexpr unsigned f_dq_bw_vl = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
   cpu.avx2 = (xcr0 & ymm_state) == ymm_state && (b & (1u << 5)) != 0;
   cpu.avx512 = cpu.avx2 && (xcr0 & zmm_state) == zmm_state && (b & f_dq_bw_vl) == f_dq_bw_vl;
+  constexpr unsigned vbmi_vnni = (1u << 1) | (1u << 11), bf16 = 1u << 5;
+  const bool vnni = (c & vbmi_vnni) == vbmi_vnni;
+  if (vnni && __get_cpuid_count(7, 1, &a, &b, &c, &d)) cpu.avx512_bf16 = cpu.avx512 && (a & bf16);
   return cpu;
 }
 

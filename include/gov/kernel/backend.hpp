@@ -14,6 +14,7 @@
 #include "gov/kernel/arch.hpp"
 #include "gov/kernel/avx2/kernels.hpp"
 #include "gov/kernel/avx512/kernels.hpp"
+#include "gov/kernel/avx512/rounded.hpp"
 #include "gov/kernel/kernels.hpp"
 #include "gov/kernel/scalar/activation.hpp"
 #include "gov/kernel/scalar/attention.hpp"
@@ -59,6 +60,8 @@ struct Call {
     scale_add(Tag{}, scale, x, y, n);
   }
 
+  static const RoundedProducts* run_rounded() { return rounded_products(Tag{}); }
+
   static constexpr Kernels<T> table{
       .name = Tag::name,
       .matmul = &run_matmul,
@@ -72,6 +75,7 @@ struct Call {
       .softmax = &run_softmax,
       .axpy = &run_axpy,
       .scale_add = &run_scale_add,
+      .rounded = &run_rounded,
   };
 };
 

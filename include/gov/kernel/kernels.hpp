@@ -6,9 +6,11 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <string_view>
 
 #include "gov/core/tensor.hpp"
+#include "gov/kernel/arithmetic.hpp"
 
 namespace gov::kernel {
 
@@ -23,25 +25,90 @@ struct MatmulArgs {
   bool accumulate = false;      // add to y instead of setting it
 };
 
+// How a product's activations are held once they are rounded. A weight in FP4 unpacks into every
+// fourth number, hence the layouts of that name: groups of 128, [4][32] of numbers 4 i + j.
+enum class Packing : std::uint8_t {
+  none,         // not rounded: Kernels::matmul reads the f32 rows
+  bf16,         // [rows, in]
+  bf16_fours,   // likewise, by fours
+  int16,        // [rows, in] and a scale per 32
+  int16_fours,  // likewise, by fours
+  int8,         // [rows, in] and a scale per 32
+  int8_fours,   // likewise, even and odd numbers of a group apart
+};
+
+// Rounds rows of x into the layout of `packing`: row i of the result is row (pick ? pick[i] : i).
+struct PackArgs {
+  Rows<const float> x;  // [any, in]
+  Packing packing{};
+  const index_t* pick = nullptr;
+  index_t first = 0, last = 0;  // rows of the result to write
+  std::byte* out = nullptr;     // of row 0, 64-byte aligned
+};
+
+// As MatmulArgs, with rows [0, y.rows) of packed activations.
+struct RoundedMatmulArgs {
+  Packing packing{};
+  const std::byte* x = nullptr;  // of the first row that is used
+  WeightView w;
+  const float* bias = nullptr;
+  Rows<float> y;
+  index_t first = 0, last = 0;
+  bool accumulate = false;
+};
+
+// One head of full attention over packed keys and values: out[i] = softmax(scale q_i k^T) v.
+struct FullAttentionArgs {
+  Rows<const float> q;                // [tokens, head_dim]
+  Rows<float> out;                    // likewise
+  const std::byte* packed = nullptr;  // by RoundedAttention::pack
+  index_t keys = 0;
+  double scale = 1;
+  std::byte* scratch = nullptr;  // scratch_bytes(keys), 64-byte aligned
+};
+
+// Full attention with queries, keys, values and weights rounded to bf16.
+struct RoundedAttention {
+  bool (*serves)(index_t head_dim);
+  index_t (*packed_bytes)(index_t keys, index_t head_dim);
+  index_t (*scratch_bytes)(index_t keys);
+  void (*pack)(Rows<const float> k, Rows<const float> v, std::byte* out);
+  void (*attend)(const FullAttentionArgs&);
+};
+
+// Products with rounded activations; a tag that has none has none of these.
+struct RoundedProducts {
+  // What `rows` rows against a weight of this format take; none: the f32 kernel is as good.
+  Packing (*packing)(Arithmetic arithmetic, Format format, index_t rows);
+  index_t (*row_bytes)(Packing packing, index_t in);
+  void (*pack)(const PackArgs&);
+  void (*matmul)(const RoundedMatmulArgs&);
+  RoundedAttention full_attention;
+};
+
 // Softmax attention of one token's `group` query heads over the keys that they share:
 //   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),  out = sum p_j
 //   v_j
 // with m the maximum of all z and the sink. Keys come in order of position, in up to two pieces (a
-// ring that wraps). Without any key the output is 0.
+// ring that wraps), each cut into runs of rows that follow each other. Without any key the output
+// is 0.
 template <class T>
 struct AttentionArgs {
   struct Piece {
-    const T* keys = nullptr;    // first key, [count, head_dim] with key_stride
-    const T* values = nullptr;  // first value, likewise
+    const void* keys = nullptr;    // [runs, run, head_dim] with run_stride and key_stride
+    const void* values = nullptr;  // likewise
     index_t count = 0;
+    index_t begin = 0;  // the piece is rows [begin, begin + count) of its runs
   };
   const T* query = nullptr;  // [group, head_dim], heads query_stride apart
   T* out = nullptr;          // [group, head_dim], heads query_stride apart
   index_t query_stride = 0;
   index_t group = 1, head_dim = 0;
   std::array<Piece, 2> pieces{};
-  index_t key_stride = 0;        // from one position to the next, keys and values alike
-  const float* sinks = nullptr;  // [group] or null
+  Format format = Format::f32;  // of keys and values: bf16, widened exactly, or f32, which is T
+  index_t key_stride = 0;       // numbers from one position to the next, keys and values alike
+  index_t run = std::numeric_limits<index_t>::max(), run_stride = 0;  // rows; numbers between runs
+  const float* sinks = nullptr;                                       // [group] or null
   double scale = 1;
   T* scores = nullptr;  // scratch [group, count of all pieces]; holds p on return
 };
@@ -79,6 +146,8 @@ struct Kernels {
   void (*axpy)(T a, const T* x, T* y, index_t n);
   // y += scale * x, elementwise (layer scale).
   void (*scale_add)(const float* scale, const T* x, T* y, index_t n);
+  // What this processor has of them; nullptr if nothing.
+  const RoundedProducts* (*rounded)();
 };
 
 }  // namespace gov::kernel

@@ -8,147 +8,21 @@
 // NaN and infinity have no code: Errc::not_finite.
 #pragma once
 
-#include <algorithm>
 #include <cassert>
-#include <cmath>
-#include <cstring>
 
-#include "gov/core/error.hpp"
-#include "gov/core/tensor.hpp"
-#include "gov/kernel/scalar/widen.hpp"
+#include "gov/kernel/avx2/quantize.hpp"
+#include "gov/kernel/scalar/quantize.hpp"
 
 namespace gov::kernel {
 
-// How far stored numbers are from what they were made of: sums of squares, to be added up.
-struct QuantizeError {
-  double error = 0, size = 0;
-
-  double nmse() const { return size == 0 ? 0 : error / size; }
-  QuantizeError& operator+=(const QuantizeError& other) {
-    error += other.error, size += other.size;
-    return *this;
-  }
-};
-
-// The code of the FP4 number nearest to x, |x| above 6 saturated.
-constexpr std::uint8_t to_fp4(float x) {
-  const float size = x < 0 ? -x : x;
-  // Halves between neighbours go to the even code: <= where the lower code is even.
-  const int code = size <= .25f    ? 0
-                   : size < .75f   ? 1
-                   : size <= 1.25f ? 2
-                   : size < 1.75f  ? 3
-                   : size <= 2.5f  ? 4
-                   : size < 3.5f   ? 5
-                   : size <= 5.f   ? 6
-                                   : 7;
-  return static_cast<std::uint8_t>(code == 0 || x > 0 ? code : code | 8);
-}
-
-inline float largest_magnitude(const float* x, index_t n) {
-  float largest = 0;
-  for (index_t i = 0; i < n; ++i) {
-    if (!is_finite(x[i]))
-      throw Error({.code = Errc::not_finite,
-                   .file = {},
-                   .field = "quantize",
-                   .expected = "finite numbers",
-                   .found = is_nan(x[i]) ? "NaN" : "infinity"});
-    largest = std::max(largest, std::abs(x[i]));
-  }
-  return largest;
-}
-
-struct Mxfp4Block {
-  std::uint8_t codes[block_size / 2]{};  // two numbers each, the first in the low nibble
-  std::uint8_t scale = 127;
-};
-
-inline Mxfp4Block to_mxfp4(const float* x) {
-  Mxfp4Block best;
-  const float largest = largest_magnitude(x, block_size);
-  if (largest == 0) return best;
-  const int standard = std::clamp(std::ilogb(largest) - 2, -127, 127);
-  double least = 0;
-  for (int exponent = standard; exponent <= std::min(standard + 1, 127); ++exponent) {
-    Mxfp4Block block;
-    block.scale = static_cast<std::uint8_t>(exponent + 127);
-    double error = 0;
-    for (index_t i = 0; i < block_size; ++i) {
-      const float ratio = static_cast<float>(std::ldexp(static_cast<double>(x[i]), -exponent));
-      const std::uint8_t code = to_fp4(ratio);
-      block.codes[i / 2] |= static_cast<std::uint8_t>(i % 2 ? code << 4 : code);
-      const double off = static_cast<double>(ratio) - static_cast<double>(fp4_values[code]);
-      error += std::ldexp(off * off, 2 * (exponent - standard));
-    }
-    if (exponent == standard || error < least) best = block, least = error;
-  }
-  return best;
-}
-
-struct Q8Block {
-  std::int8_t codes[block_size]{};
-  bf16 scale;
-};
-
-inline Q8Block to_q8(const float* x) {
-  Q8Block block;
-  const float largest = largest_magnitude(x, block_size);
-  if (largest == 0) return block;
-  block.scale = {static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(largest / 127.f) >> 16)};
-  while (static_cast<double>(to_float(block.scale)) * 127 < static_cast<double>(largest))
-    ++block.scale.bits;
-  if (!is_finite(to_float(block.scale) * 127.f))
-    --block.scale.bits;  // within 1 % of the largest f32
-  const double scale = static_cast<double>(to_float(block.scale));
-  for (index_t i = 0; i < block_size; ++i)
-    block.codes[i] = static_cast<std::int8_t>(
-        std::clamp(std::nearbyint(static_cast<double>(x[i]) / scale), -127., 127.));
-  return block;
-}
-
 // Stores x [n] as one row of `format`; scales is used by the blocked formats, whose n is a multiple
-// of block_size. Values too large for f16 become infinite there, and so does the error.
+// of block_size. Values too large for f16 become infinite there, and so does the error. The bits
+// stored are the same on every machine; the error's last digits are not.
 inline QuantizeError quantize_row(Format format, const float* x, index_t n, std::byte* data,
                                   std::byte* scales = nullptr) {
   assert(!is_blocked(format) || n % block_size == 0);
-  switch (format) {
-    case Format::f32: std::memcpy(data, x, static_cast<std::size_t>(n) * 4); break;
-    case Format::bf16:
-    case Format::f16:
-      for (index_t i = 0; i < n; ++i) {
-        const std::uint16_t bits = format == Format::bf16 ? to_bf16(x[i]).bits : to_f16(x[i]).bits;
-        std::memcpy(data + i * 2, &bits, 2);
-      }
-      break;
-    case Format::q8:
-      for (index_t b = 0; b < n / block_size; ++b) {
-        const Q8Block block = to_q8(x + b * block_size);
-        std::memcpy(data + b * block_size, block.codes, sizeof block.codes);
-        std::memcpy(scales + b * 2, &block.scale, 2);
-      }
-      break;
-    case Format::mxfp4:
-      for (index_t b = 0; b < n / block_size; ++b) {
-        const Mxfp4Block block = to_mxfp4(x + b * block_size);
-        std::memcpy(data + b * (block_size / 2), block.codes, sizeof block.codes);
-        scales[b] = std::byte{block.scale};
-      }
-      break;
-  }
-  QuantizeError result;
-  const WeightView stored{format, data, scales, 1, n};
-  for (index_t k = 0; k < n; k += block_size) {
-    float widened[block_size];
-    const index_t count = std::min(block_size, n - k);
-    widen_range(stored, 0, k, count, widened);
-    for (index_t i = 0; i < count; ++i) {
-      const double value = static_cast<double>(x[k + i]);
-      const double off = static_cast<double>(widened[i]) - value;
-      result += {off * off, value * value};
-    }
-  }
-  return result;
+  return avx2::available() ? quantize_row(avx2{}, format, x, n, data, scales)
+                           : quantize_row(scalar{}, format, x, n, data, scales);
 }
 
 }  // namespace gov::kernel

@@ -26,6 +26,7 @@ struct DecoderState {
     for (const auto& layer : layers) position = std::max(position, layer.earliest());
     return position;
   }
+  Format format() const { return layers.empty() ? Format::f32 : layers.front().format(); }
   index_t bytes() const {
     index_t total = 0;
     for (const auto& layer : layers) total += layer.bytes();
@@ -91,15 +92,16 @@ struct Decoder {
             config.rope_parameters.attention_scaling()};
   }
 
-  // Caches for `context` positions. A ring of a sliding layer holds window - 1 + chunk positions,
-  // or everything with full_history.
+  // Caches for `context` positions in f32 (which is T) or bf16. A ring of a sliding layer holds
+  // window - 1 + chunk positions, or everything with full_history.
   template <class T>
-  static DecoderState<T> make_state(index_t context, index_t chunk, bool full_history) {
+  static DecoderState<T> make_state(index_t context, index_t chunk, bool full_history,
+                                    Format format = Format::f32) {
     DecoderState<T> state;
     for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
       const index_t window = config.window(layer);
-      state.layers.emplace_back(Attention::kv_width, window, context,
-                                window && !full_history ? window - 1 + chunk : 0);
+      state.layers.emplace_back(Attention::shape.kv_heads, Attention::shape.head_dim, window,
+                                context, window && !full_history ? window - 1 + chunk : 0, format);
     }
     return state;
   }

@@ -10,6 +10,7 @@
 
 #include "gov/model/description.hpp"
 #include "gov/model/load.hpp"
+#include "gov/model/memory_plan.hpp"
 #include "gov/model/random_weights.hpp"
 #include "gov/model/session.hpp"
 
@@ -23,7 +24,8 @@ struct ModelOptions {
   int threads = 0;        // 0: one per hardware thread
   std::string backend{};  // scalar, avx2, avx512, eigen; "": GOV_BACKEND, else the best there is
   LoadOptions load{};
-  int image_token_id = -1;  // for a checkpoint whose files do not say it; -1: what they say
+  int image_token_id = -1;   // for a checkpoint whose files do not say it; -1: what they say
+  bool check_memory = true;  // refuse (out_of_memory) what the system has no memory for
 };
 
 template <class Cfg>
@@ -61,8 +63,11 @@ class GovModel {
     if constexpr (requires { Cfg::storage; })
       if (!load.storage) load.storage = parse_storage(Cfg::storage);
     Loader loader(files, parameter_list(data->params), multimodal, load);
+    if (options.check_memory)
+      gov::check_memory<Cfg>(files, loader, smallest_session, available_memory());
     auto weights = loader.load(*model.pool_);
     data->weights = std::move(weights.block), data->maps = std::move(weights.maps);
+    data->conversion_errors = std::move(weights.conversion_errors);
     data->tokens = wanted.tokens;
     if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
     if (multimodal && data->tokens.image_token_id < 0)
@@ -92,12 +97,17 @@ class GovModel {
 
   // A fresh model with random weights; image_token_id is the last id of the vocabulary.
   static GovModel random(std::uint64_t seed, const ModelOptions& options = {}) {
+    GovModel model(options);
     auto data = std::make_shared<ModelData<Cfg>>();
-    data->weights = fill_random(parameter_list(data->params), seed,
-                                options.load.storage.value_or(StoragePolicy{}));
+    const auto parameters = parameter_list(data->params);
+    const StoragePolicy policy = options.load.storage.value_or(StoragePolicy{});
+    if (options.check_memory) check_fresh_memory<Cfg>(policy, smallest_session, available_memory());
+    data->weights = fill_random(parameters, seed, policy,
+                                {model.pool_.get(), options.load.progress, options.load.stop});
     if (multimodal) data->tokens.image_token_id = static_cast<int>(A::vocab_size - 1);
     if (options.image_token_id >= 0) data->tokens.image_token_id = options.image_token_id;
-    return GovModel(std::move(data), options);
+    model.data_ = std::move(data);
+    return model;
   }
 
   // A new sequence. T = double computes everything in double precision, as the truth for tests.
@@ -145,6 +155,8 @@ class GovModel {
   }
 
   const ModelTokens& tokens() const { return data_->tokens; }
+  // What each parameter lost where loading converted it, by its name.
+  const auto& conversion_errors() const { return data_->conversion_errors; }
   const std::filesystem::path& folder() const { return folder_; }
   const std::string& backend() const { return backend_; }
   int threads() const { return pool_->size(); }
@@ -159,6 +171,8 @@ class GovModel {
   }
 
  private:
+  static constexpr SessionOptions smallest_session{.context = 1, .chunk = 1};  // of a memory plan
+
   explicit GovModel(const ModelOptions& options)
       : pool_(std::make_shared<ThreadPool>(options.threads)),
         backend_(options.backend.empty() ? std::string(kernel::default_kernels().name)

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <stop_token>
@@ -19,6 +20,8 @@
 #include "gov/kernel/quantize.hpp"
 #include "gov/model/parameter_list.hpp"
 #include "gov/model/storage_policy.hpp"
+#include "gov/model/system_memory.hpp"
+#include "gov/model/transpose.hpp"
 
 namespace gov {
 
@@ -29,6 +32,9 @@ struct LoadOptions {
   std::optional<StoragePolicy> storage{};  // default: what the Cfg says, else as stored
   bool map = false;  // view the files in place; a file cut by another process then kills this one
   bool check_finite = false;  // refuse NaN and infinity in weights
+  // Drop the files' pages from the system's cache as they are copied; default: when the machine has
+  // no room for them beside the copy.
+  std::optional<bool> drop_pages{};
   Progress progress{};
   std::stop_token stop{};
 };
@@ -38,6 +44,8 @@ struct LoadedWeights {
   AlignedBuffer block;
   std::vector<std::shared_ptr<const void>> maps;
   Layout layout{};
+  // What each conversion to another format lost, by our names.
+  std::map<std::string, kernel::QuantizeError> conversion_errors{};
 };
 
 class Loader {
@@ -65,26 +73,43 @@ class Loader {
     for (const auto& item : items_) bytes += item.owned_bytes;
     return bytes;
   }
+  // [rows, columns] -> [columns, rows], elements of 2 or 4 bytes.
+  static void transpose(const std::byte* from, index_t rows, index_t columns, index_t element,
+                        std::byte* to) {
+    gov::transpose(from, rows, columns, element, to);
+  }
   Layout layout() const { return layout_; }
-  // After load(): what each conversion to another format lost, by our names.
   const std::map<std::string, kernel::QuantizeError>& conversion_errors() const { return errors_; }
 
   LoadedWeights load(ThreadPool& pool) {
-    LoadedWeights weights{AlignedBuffer(block_bytes()), {}, layout_};
+    LoadedWeights weights{AlignedBuffer(block_bytes()), {}, layout_, {}};
+    // The block is laid out as the files are, so that both are walked from front to back.
+    std::vector<Item*> order;
+    for (auto& item : items_) order.push_back(&item);
+    std::sort(order.begin(), order.end(), [](const Item* a, const Item* b) {
+      if (a->tensor->file != b->tensor->file)
+        return a->tensor->file->path() < b->tensor->file->path();
+      return std::pair(a->tensor->entry->offset, a->first_row) <
+             std::pair(b->tensor->entry->offset, b->first_row);
+    });
     index_t offset = 0;
     std::vector<Task> tasks;
-    for (auto& item : items_) {
-      if (item.viewed) {
-        view(item);
-        if (item.stored == Format::mxfp4) cut(item, tasks);  // to look at its scales
+    for (Item* const item : order) {
+      if (item->viewed) {
+        view(*item);
       } else {
-        item.data = weights.block.data() + offset;
-        item.scales = item.data + round_up(item.parameter->data_bytes(item.held), cache_line);
-        offset += item.owned_bytes;
-        cut(item, tasks);
+        item->data = weights.block.data() + offset;
+        item->scales = item->data + round_up(item->parameter->data_bytes(item->held), cache_line);
+        offset += item->owned_bytes;
       }
+      cut(*item, tasks);
     }
     run(pool, tasks);
+    for (const Task& task : tasks)
+      if (task.kind == Kind::rows || task.kind == Kind::turned)
+        if (task.item->held != task.item->stored)
+          weights.conversion_errors[task.item->parameter->name] += task.error;
+    errors_ = weights.conversion_errors;
     for (const auto& item : items_)
       *item.parameter->storage = {item.held, item.stored_as, item.data,
                                   is_blocked(item.held) ? item.scales : nullptr};
@@ -104,10 +129,15 @@ class Loader {
     index_t owned_bytes = 0;
     std::byte *data = nullptr, *scales = nullptr;
   };
-  // Rows [first, last) of all experts' rows, or whole experts where they are transposed.
+  // A piece of an item. bytes and scales: bytes [first, last) of what is copied as it is; look:
+  // of scales that are viewed; rows: rows of all experts that are converted; turned: rows of the
+  // file's [experts * in, out], within one expert.
+  enum class Kind { bytes, scales, look, rows, turned };
   struct Task {
     const Item* item;
+    Kind kind;
     index_t first, last;
+    kernel::QuantizeError error{};
   };
 
   static std::string shape_text(const std::vector<index_t>& shape) {
@@ -238,21 +268,80 @@ class Loader {
 
   static void cut(const Item& item, std::vector<Task>& tasks) {
     const ParameterRef& p = *item.parameter;
+    const index_t rows = p.experts * p.out;
     if (item.transposed) {
-      for (index_t e = 0; e < p.experts; ++e) tasks.push_back({&item, e, e + 1});
-      return;
+      const index_t step =
+          round_up(std::max<index_t>(1, piece / (p.out * row_bytes(item.stored, 2) / 2)), strip);
+      for (index_t e = 0; e < p.experts; ++e)
+        for (index_t first = 0; first < p.in; first += step)
+          tasks.push_back(
+              {&item, Kind::turned, e * p.in + first, e * p.in + std::min(p.in, first + step)});
+    } else if (!item.viewed && item.held != item.stored) {
+      const index_t step = std::max<index_t>(1, piece / std::max<index_t>(1, p.in * 4));
+      for (index_t first = 0; first < rows; first += step)
+        tasks.push_back({&item, Kind::rows, first, std::min(rows, first + step)});
+    } else {
+      const index_t fine = rows * scale_bytes(item.stored, p.in);
+      if (!item.viewed) cut_bytes(item, Kind::bytes, item.data, p.data_bytes(item.held), tasks);
+      if (!item.viewed || item.stored == Format::mxfp4)
+        cut_bytes(item, item.viewed ? Kind::look : Kind::scales, item.scales, fine, tasks);
     }
-    constexpr index_t piece = index_t{4} << 20;
-    const index_t rows = p.experts * p.out,
-                  step = std::max<index_t>(1, piece / std::max<index_t>(1, p.in * 4));
-    for (index_t first = 0; first < rows; first += step)
-      tasks.push_back({&item, first, std::min(rows, first + step)});
   }
 
-  void run(ThreadPool& pool, const std::vector<Task>& tasks) const {
+  // In pieces that begin where huge pages do, so that each page is first touched by one thread.
+  static void cut_bytes(const Item& item, Kind kind, const std::byte* data, index_t bytes,
+                        std::vector<Task>& tasks) {
+    const auto address = static_cast<index_t>(reinterpret_cast<std::uintptr_t>(data) %
+                                              static_cast<std::uintptr_t>(piece));
+    for (index_t first = 0, last; first < bytes; first = last) {
+      last = std::min(bytes, (address + first) / piece * piece + piece - address);
+      tasks.push_back({&item, kind, first, last});
+    }
+  }
+
+  // The part of the file that a task reads.
+  struct Source {
+    const CheckpointFiles::Tensor* tensor = nullptr;
+    index_t offset = 0, bytes = 0;
+
+    void will_need() const {
+      if (tensor) tensor->file->will_need(*tensor->entry, place(offset), place(bytes));
+    }
+    void read(std::byte* to) const {
+      tensor->file->read_part(*tensor->entry, place(offset),
+                              std::span(to, static_cast<std::size_t>(bytes)));
+    }
+    void drop() const {
+      if (tensor) tensor->file->drop_pages(*tensor->entry, place(offset), place(bytes));
+    }
+    static std::uint64_t place(index_t value) { return static_cast<std::uint64_t>(value); }
+  };
+
+  static Source source(const Task& task) {
+    const Item& item = *task.item;
+    const ParameterRef& p = *item.parameter;
+    const index_t width = row_bytes(item.stored, p.in);
+    const index_t skip = item.first_row * (p.is_matrix ? width : row_bytes(item.stored, 1));
+    index_t unit = 1;
+    switch (task.kind) {
+      case Kind::look: return {};
+      case Kind::scales: return {item.scales_tensor, task.first, task.last - task.first};
+      case Kind::bytes: break;
+      case Kind::rows: unit = width; break;
+      case Kind::turned: unit = row_bytes(item.stored, 2) / 2 * p.out; break;
+    }
+    return {item.tensor, skip + task.first * unit, (task.last - task.first) * unit};
+  }
+
+  void run(ThreadPool& pool, std::vector<Task>& tasks) const {
     std::mutex reporting;
-    index_t done = 0;
+    index_t reports = 0, done = 0, total = 0;
+    for (const Task& task : tasks) total += task.last - task.first;
     const auto count = static_cast<index_t>(tasks.size());
+    const bool drop = !options_.map && options_.drop_pages.value_or(crowded());
+    const index_t ahead = 8 * pool.size();  // tasks whose part the system reads meanwhile
+    for (index_t i = 0; i < std::min(ahead, count); ++i)
+      source(tasks[static_cast<std::size_t>(i)]).will_need();
     pool.parallel_for(count, [&](index_t i) {
       if (options_.stop.stop_requested())
         throw Error({.code = Errc::cancelled,
@@ -260,129 +349,136 @@ class Loader {
                      .field = "loading",
                      .expected = "to run to its end",
                      .found = "a request to stop"});
-      const Task& task = tasks[static_cast<std::size_t>(i)];
-      const Item& item = *task.item;
-      const index_t fine = scale_bytes(item.stored, item.parameter->in);
-      if (item.viewed)
-        refuse_bad_scales(item, item.scales + task.first * fine, (task.last - task.first) * fine);
-      else if (item.transposed)
-        load_transposed(item, task.first);
-      else
-        load_rows(item, task.first, task.last);
+      if (i + ahead < count) source(tasks[static_cast<std::size_t>(i + ahead)]).will_need();
+      Task& task = tasks[static_cast<std::size_t>(i)];
+      perform(task);
+      if (drop) source(task).drop();
       const std::lock_guard<std::mutex> lock(reporting);  // so that shares only rise
-      ++done;
-      if (options_.progress && (done % 16 == 0 || done == count))
-        options_.progress("loading", static_cast<double>(done) / static_cast<double>(count));
+      ++reports, done += task.last - task.first;
+      if (options_.progress && (reports % 16 == 0 || reports == count))
+        options_.progress("loading", static_cast<double>(done) / static_cast<double>(total));
     });
+    if (drop)  // what straddled two pieces
+      for (const auto& file : files_->files()) file->drop_pages();
   }
 
-  static void read(const CheckpointFiles::Tensor& tensor, index_t offset, std::span<std::byte> to) {
-    tensor.file->read_part(*tensor.entry, static_cast<std::uint64_t>(offset), to);
+  // Whether this machine has no room for the copy and the system's pages of the files as well.
+  bool crowded() const {
+    const auto available = available_memory();
+    return available && checked_add(static_cast<index_t>(files_->total_bytes()), block_bytes(),
+                                    "memory") > *available;
+  }
+
+  void perform(Task& task) const {
+    const Item& item = *task.item;
+    switch (task.kind) {
+      case Kind::look:
+        return refuse_bad_scales(item, item.scales + task.first, task.last - task.first);
+      case Kind::scales:
+      case Kind::bytes: {
+        std::byte* const to = (task.kind == Kind::bytes ? item.data : item.scales) + task.first;
+        touch_pages(to, task.last - task.first);
+        source(task).read(to);
+        if (task.kind == Kind::scales) refuse_bad_scales(item, to, task.last - task.first);
+        return;
+      }
+      case Kind::rows:
+      case Kind::turned: break;
+    }
+    try {
+      task.kind == Kind::rows ? convert(task) : turn(task);
+    } catch (const Error& error) {
+      if (error.code() != Errc::not_finite || !error.info().file.empty()) throw;
+      ErrorInfo info = error.info();  // of a number that has no code
+      info.file = item.tensor->file->path(), info.field = item.tensor->entry->name;
+      throw Error(std::move(info));
+    }
   }
 
   void refuse_bad_scales(const Item& item, const std::byte* scales, index_t count) const {
     if (item.stored != Format::mxfp4) return;
-    for (index_t i = 0; i < count; ++i)
-      if (scales[i] == std::byte{255})
-        throw Error({.code = Errc::not_finite,
-                     .file = item.tensor->file->path(),
-                     .field = item.scales_tensor->entry->name,
-                     .expected = "E8M0 scales below 255",
-                     .found = "255, which is NaN"});
+    if (std::memchr(scales, 255, static_cast<std::size_t>(count)))
+      throw Error({.code = Errc::not_finite,
+                   .file = item.tensor->file->path(),
+                   .field = item.scales_tensor->entry->name,
+                   .expected = "E8M0 scales below 255",
+                   .found = "255, which is NaN"});
   }
 
-  void load_rows(const Item& item, index_t first, index_t last) const {
+  using Scratch = std::unique_ptr<std::byte[]>;
+  static Scratch scratch(index_t bytes) {
+    return std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes));
+  }
+
+  // Rows in one format become rows in another.
+  void convert(Task& task) const {
+    const Item& item = *task.item;
     const ParameterRef& p = *item.parameter;
-    const index_t rows = last - first, width = row_bytes(item.stored, p.in),
-                  fine = scale_bytes(item.stored, p.in);
-    const index_t skip =
-        item.first_row * (p.is_matrix ? width : row_bytes(item.stored, 1)) + first * width;
-    const auto span = [](std::byte* data, index_t bytes) {
-      return std::span<std::byte>(data, static_cast<std::size_t>(bytes));
-    };
-    std::byte* const to = item.data + first * row_bytes(item.held, p.in);
-    std::byte* const to_scales = item.scales + first * scale_bytes(item.held, p.in);
-    if (item.held == item.stored) {
-      read(*item.tensor, skip, span(to, rows * width));
-      if (fine > 0) {
-        read(*item.scales_tensor, first * fine, span(to_scales, rows * fine));
-        refuse_bad_scales(item, to_scales, rows * fine);
-      }
-      return;
-    }
-    std::vector<std::byte> raw(static_cast<std::size_t>(rows * width)),
-        raw_scales(static_cast<std::size_t>(rows * fine));
-    read(*item.tensor, skip, raw);
+    const index_t rows = task.last - task.first, fine = scale_bytes(item.stored, p.in);
+    const Source from = source(task);
+    const Scratch raw = scratch(from.bytes), raw_scales = scratch(rows * fine);
+    from.read(raw.get());
     if (fine > 0) {
-      read(*item.scales_tensor, first * fine, raw_scales);
-      refuse_bad_scales(item, raw_scales.data(), rows * fine);
+      Source{item.scales_tensor, task.first * fine, rows * fine}.read(raw_scales.get());
+      refuse_bad_scales(item, raw_scales.get(), rows * fine);
     }
-    const WeightView from{item.stored, raw.data(), raw_scales.data(), rows, p.in};
+    const WeightView view{item.stored, raw.get(), raw_scales.get(), rows, p.in};
     std::vector<float> wide(static_cast<std::size_t>(p.in));
-    kernel::QuantizeError error;
     for (index_t row = 0; row < rows; ++row) {
-      kernel::widen_row(kernel::scalar{}, from, row, wide.data());
-      error +=
-          kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
-                               to_scales + row * scale_bytes(item.held, p.in));
+      kernels_.widen_row(view, row, wide.data());
+      task.error += kernel::quantize_row(
+          item.held, wide.data(), p.in, item.data + (task.first + row) * row_bytes(item.held, p.in),
+          item.scales + (task.first + row) * scale_bytes(item.held, p.in));
     }
-    note(p.name, error);
   }
 
-  void note(const std::string& name, const kernel::QuantizeError& error) const {
-    const std::lock_guard<std::mutex> lock(noting_);
-    errors_[name] += error;
-  }
-
-  // One expert's [in, out] becomes [out, in].
-  void load_transposed(const Item& item, index_t expert) const {
+  // Rows of one expert's [in, out] become columns of its [out, in], strip by strip.
+  void turn(Task& task) const {
+    const Item& item = *task.item;
     const ParameterRef& p = *item.parameter;
-    const index_t element = row_bytes(item.stored, 2) / 2, bytes = p.in * p.out * element;
-    std::vector<std::byte> raw(static_cast<std::size_t>(bytes)),
-        turned(static_cast<std::size_t>(bytes));
-    read(*item.tensor, expert * bytes, raw);
-    transpose(raw.data(), p.in, p.out, element, turned.data());
-    std::byte* const to = item.data + expert * p.out * row_bytes(item.held, p.in);
-    if (item.held == item.stored) {
-      std::memcpy(to, turned.data(), turned.size());
-      return;
+    const index_t element = row_bytes(item.stored, 2) / 2, line = p.out * element;
+    const index_t expert = task.first / p.in, width = row_bytes(item.held, p.in),
+                  fine = scale_bytes(item.held, p.in);
+    std::byte* const to = item.data + expert * p.out * width;
+    std::byte* const to_scales = item.scales + expert * p.out * fine;
+    const Scratch raw = scratch(strip * line);
+    constexpr index_t columns = 32;
+    std::byte tile[columns * strip * 4];
+    float wide[strip];
+    for (index_t row = task.first; row < task.last; row += strip) {
+      const index_t rows = std::min(strip, task.last - row), k = row - expert * p.in;
+      Source{item.tensor, row * line, rows * line}.read(raw.get());
+      for (index_t first = 0; first < p.out; first += columns) {
+        const index_t count = std::min(columns, p.out - first);
+        if (item.held == item.stored) {
+          transpose_tile(raw.get() + first * element, line, rows, count, element,
+                         to + first * width + k * element, width);
+          continue;
+        }
+        transpose_tile(raw.get() + first * element, line, rows, count, element, tile,
+                       rows * element);
+        const WeightView view{item.stored, tile, nullptr, count, rows};
+        for (index_t n = 0; n < count; ++n) {
+          kernels_.widen_row(view, n, wide);
+          task.error += kernel::quantize_row(
+              item.held, wide, rows, to + (first + n) * width + row_bytes(item.held, k),
+              to_scales + (first + n) * fine + scale_bytes(item.held, k));
+        }
+      }
     }
-    std::byte* const to_scales = item.scales + expert * p.out * scale_bytes(item.held, p.in);
-    const WeightView from{item.stored, turned.data(), nullptr, p.out, p.in};
-    std::vector<float> wide(static_cast<std::size_t>(p.in));
-    kernel::QuantizeError error;
-    for (index_t row = 0; row < p.out; ++row) {
-      kernel::widen_row(kernel::scalar{}, from, row, wide.data());
-      error +=
-          kernel::quantize_row(item.held, wide.data(), p.in, to + row * row_bytes(item.held, p.in),
-                               to_scales + row * scale_bytes(item.held, p.in));
-    }
-    note(p.name, error);
   }
 
- public:
-  // [rows, columns] -> [columns, rows], elements of 2 or 4 bytes, in tiles that fit the cache.
-  static void transpose(const std::byte* from, index_t rows, index_t columns, index_t element,
-                        std::byte* to) {
-    constexpr index_t tile = 32;
-    for (index_t r0 = 0; r0 < rows; r0 += tile)
-      for (index_t c0 = 0; c0 < columns; c0 += tile)
-        for (index_t r = r0; r < std::min(rows, r0 + tile); ++r)
-          for (index_t c = c0; c < std::min(columns, c0 + tile); ++c)
-            std::memcpy(to + (c * rows + r) * element, from + (r * columns + c) * element,
-                        static_cast<std::size_t>(element));
-  }
+  static constexpr index_t piece = huge_page;  // bytes of a task, about
+  static constexpr index_t strip = 64;         // inputs that are turned at a time
 
- private:
   std::shared_ptr<const CheckpointFiles> files_;
   std::vector<ParameterRef> parameters_;
   LoadOptions options_;
   Layout layout_{};
   std::vector<Item> items_;
   std::set<std::string> used_;
-  mutable std::mutex noting_;
-  mutable std::map<std::string, kernel::QuantizeError>
-      errors_;  // of parameters that were converted
+  const kernel::Kernels<float>& kernels_ = kernel::best_kernels<float>();
+  std::map<std::string, kernel::QuantizeError> errors_;  // of parameters that were converted
 };
 
 }  // namespace gov

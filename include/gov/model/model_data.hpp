@@ -2,11 +2,13 @@
 // loaded, so any number of sessions may share it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "gov/core/arena.hpp"
+#include "gov/kernel/quantize.hpp"
 #include "gov/model/architecture.hpp"
 
 namespace gov {
@@ -26,6 +28,7 @@ struct ModelData {
   index_t max_position_embeddings = Architecture<Cfg>::language_config.max_position_embeddings;
   AlignedBuffer weights;                          // one block when copied
   std::vector<std::shared_ptr<const void>> maps;  // mapped files that parameters point into
+  std::map<std::string, kernel::QuantizeError> conversion_errors;  // of quantising while loading
 };
 
 }  // namespace gov

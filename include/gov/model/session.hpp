@@ -17,6 +17,8 @@ struct SessionOptions {
   index_t context = 0;        // positions; 0 is min(max_position_embeddings, 8192)
   index_t chunk = 512;        // prompt tokens computed at a time
   bool full_history = false;  // sliding layers keep every position, so truncate() can go back to 0
+  Arithmetic arithmetic = Arithmetic::fast;  // invariant: the same bits in any batch or chunk
+  Format cache = Format::f32;  // of keys and values: f32, or bf16 at half the bytes (T float only)
 };
 
 template <class Cfg, class T = float>
@@ -27,7 +29,10 @@ class Session {
 
   Session(Model model, std::shared_ptr<ThreadPool> pool, const kernel::Kernels<T>& kernels,
           const SessionOptions& options = {})
-      : model_(std::move(model)), pool_(std::move(pool)), kernels_(&kernels) {
+      : model_(std::move(model)),
+        pool_(std::move(pool)),
+        kernels_(&kernels),
+        arithmetic_(options.arithmetic) {
     const index_t limit = model_->max_position_embeddings;
     context_ = options.context > 0 ? options.context : std::min<index_t>(limit, 8192);
     chunk_ = std::min(options.chunk, context_);
@@ -37,7 +42,8 @@ class Session {
                    .field = "context, chunk",
                    .expected = "at most " + std::to_string(limit) + " positions, at least 1",
                    .found = std::to_string(context_) + ", " + std::to_string(options.chunk)});
-    state_ = A::Language::template make_state<T>(context_, chunk_, options.full_history);
+    state_ =
+        A::Language::template make_state<T>(context_, chunk_, options.full_history, options.cache);
     journals_.resize(state_.layers.size());
   }
 
@@ -45,6 +51,7 @@ class Session {
   index_t context() const { return context_; }            // positions there are
   index_t earliest() const { return state_.earliest(); }  // lowest length to truncate to
   index_t cache_bytes() const { return state_.bytes(); }
+  Format cache_format() const { return state_.format(); }
   const ModelData<Cfg>& model() const { return *model_; }
 
   // Runs the next tokens of the sequence. See inputs.hpp for what goes in and comes out.
@@ -118,6 +125,7 @@ class Session {
       : model_(other.model_),
         pool_(other.pool_),
         kernels_(other.kernels_),
+        arithmetic_(other.arithmetic_),
         context_(other.context_),
         chunk_(other.chunk_),
         journals_(other.state_.layers.size()),
@@ -128,7 +136,7 @@ class Session {
   }
 
   Context<T> make_context(std::stop_token stop) {
-    return {*kernels_, *pool_, arena_, std::move(stop)};
+    return {*kernels_, *pool_, arena_, std::move(stop), arithmetic_};
   }
 
   // A session's share of a call.
@@ -366,6 +374,7 @@ class Session {
   Model model_;
   std::shared_ptr<ThreadPool> pool_;
   const kernel::Kernels<T>* kernels_;
+  Arithmetic arithmetic_;
   index_t context_ = 0, chunk_ = 0;
   DecoderState<T> state_;
   Arena arena_;

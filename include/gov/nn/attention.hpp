@@ -44,17 +44,16 @@ void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T>
     const index_t token = q.rows - 1 - unit / shape.kv_heads;  // longest first
     const index_t head = unit % shape.kv_heads * group, position = first_position + token;
     const index_t first = cache.first_visible(position);
-    const auto pieces = cache.pieces(first, position + 1);
+    const auto pieces = cache.pieces(head / group, first, position + 1);
     kernel::AttentionArgs<T> args;
     args.query = q.row(token) + head * shape.head_dim;
     args.out = out.row(token) + head * shape.head_dim;
     args.query_stride = args.head_dim = shape.head_dim;
     args.group = group;
-    const index_t offset = head / group * shape.head_dim;
     for (std::size_t i = 0; i < 2; ++i)
-      if (pieces[i].count > 0)
-        args.pieces[i] = {pieces[i].keys + offset, pieces[i].values + offset, pieces[i].count};
-    args.key_stride = cache.width();
+      args.pieces[i] = {pieces[i].keys, pieces[i].values, pieces[i].count, pieces[i].begin};
+    args.format = cache.format();
+    args.key_stride = shape.head_dim, args.run = cache.run(), args.run_stride = cache.run_stride();
     args.sinks = sinks ? sinks + head : nullptr;
     args.scale = shape.scale();
     args.scores = scratch.row(worker);
@@ -70,11 +69,45 @@ void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T>
     (void)observer, (void)layer;
 }
 
+// Full attention with its operands in bf16: keys and values of each head are laid out first, then
+// blocks of tokens go over them.
+inline void rounded_full_attention(Context<float>& context, const AttentionShape& shape,
+                                   Rows<const float> q, Rows<const float> k, Rows<const float> v,
+                                   Rows<float> out) {
+  constexpr index_t block = 48;
+  const kernel::RoundedAttention& attention = context.kernels.rounded()->full_attention;
+  const ArenaScope scope(context.arena);
+  const index_t width = shape.head_dim, bytes = attention.packed_bytes(k.rows, width);
+  const index_t scratch_bytes = round_up(attention.scratch_bytes(k.rows), cache_line);
+  std::byte* const packed = context.arena.allocate<std::byte>(bytes * shape.kv_heads);
+  std::byte* const scratch = context.arena.allocate<std::byte>(scratch_bytes * context.pool.size());
+  context.pool.parallel_for(shape.kv_heads, [&](index_t head) {
+    attention.pack({k.data + head * width, k.rows, width, k.stride},
+                   {v.data + head * width, v.rows, width, v.stride}, packed + head * bytes);
+  });
+  const index_t blocks = (q.rows + block - 1) / block;
+  context.pool.parallel_for(blocks * shape.heads, [&](index_t unit, int worker) {
+    const index_t token = unit % blocks * block, head = unit / blocks;
+    const index_t rows = std::min(block, q.rows - token);
+    attention.attend({.q = {q.row(token) + head * width, rows, width, q.stride},
+                      .out = {out.row(token) + head * width, rows, width, out.stride},
+                      .packed = packed + head / (shape.heads / shape.kv_heads) * bytes,
+                      .keys = k.rows,
+                      .scale = shape.scale(),
+                      .scratch = scratch + worker * scratch_bytes});
+  });
+}
+
 // Every token sees every token: q, out [tokens, heads * head_dim], k, v [tokens, kv_heads *
 // head_dim]. A block of tokens shares each pass over a head's keys, as the heads of a group do.
+// may_round: the weights around it are not f32, so that Arithmetic::fast may use bf16 here too.
 template <class T>
 void full_attention(Context<T>& context, const AttentionShape& shape, Input<T> q, Input<T> k,
-                    Input<T> v, Rows<T> out) {
+                    Input<T> v, Rows<T> out, bool may_round = false) {
+  if constexpr (std::is_same_v<T, float>)
+    if (may_round && context.arithmetic != Arithmetic::invariant && context.kernels.rounded() &&
+        context.kernels.rounded()->full_attention.serves(shape.head_dim))
+      return rounded_full_attention(context, shape, q, k, v, out);
   assert(q.stride == out.stride);
   constexpr index_t block = 16;
   const ArenaScope scope(context.arena);

@@ -1,5 +1,6 @@
 // What a forward pass runs on: the kernel table of the chosen backend, the thread pool, scratch
-// memory and the cancellation token. T is the scalar of the activations (float; double as truth).
+// memory, the cancellation token and how far products may round. T is the scalar of the activations
+// (float; double as truth).
 #pragma once
 
 #include <stop_token>
@@ -21,10 +22,21 @@ struct Context {
   ThreadPool& pool;
   Arena& arena;
   std::stop_token stop{};
+  Arithmetic arithmetic = Arithmetic::invariant;
 
   // Scratch rows; give them back with an ArenaScope.
   Rows<T> rows(index_t count, index_t width) {
     return {arena.allocate<T>(count * width), count, width};
+  }
+
+  // How a product of `rows` rows against weights of this format reads them; none: as they are.
+  kernel::Packing packing(Format format, index_t count) const {
+    if constexpr (std::is_same_v<T, float>)
+      if (const kernel::RoundedProducts* const rounded = kernels.rounded();
+          rounded && arithmetic != Arithmetic::invariant)
+        return rounded->packing(arithmetic, format, count);
+    (void)format, (void)count;
+    return kernel::Packing::none;
   }
 
   // Between layers and tiles, never inside one.

@@ -5,6 +5,8 @@
 // token's choices runs in the order of the choice, whatever other tokens share the call.
 #pragma once
 
+#include <span>
+
 #include "gov/core/observer.hpp"
 #include "gov/kernel/topk.hpp"
 #include "gov/nn/linear.hpp"
@@ -46,7 +48,8 @@ struct MixtureOfExperts {
     const ArenaScope scope(context.arena);
     const index_t choices = x.rows * TopK;
     const auto logits = context.rows(x.rows, Experts);
-    Router::forward(context, p.router, x, logits);
+    Context<T> exact{context.kernels, context.pool, context.arena};  // rounding may not choose
+    Router::forward(exact, p.router, x, logits);
     observe(observer, "router", layer, logits);
     const Rows<index_t> chosen(context.arena.template allocate<index_t>(choices), x.rows, TopK);
     const auto weights = context.rows(x.rows, TopK);
@@ -63,13 +66,11 @@ struct MixtureOfExperts {
     for (index_t s = 0; s < choices; ++s) order[begin[chosen.data[s]]++] = s;
     std::copy_backward(begin, begin + Experts, begin + Experts + 1), begin[0] = 0;
 
-    const auto gathered = context.rows(choices, Hidden);
-    context.pool.parallel_for((choices + 15) / 16, [&](index_t chunk) {
-      for (index_t i = chunk * 16; i < std::min(choices, chunk * 16 + 16); ++i)
-        std::copy_n(x.row(order[i] / TopK), Hidden, gathered.row(i));
-    });
+    // The tokens of the slots; then x[token] W_gate_up^T, the activation, and W_down^T.
+    index_t* const token = context.arena.template allocate<index_t>(choices);
+    for (index_t i = 0; i < choices; ++i) token[i] = order[i] / TopK;
     const auto gate_up = context.rows(choices, 2 * Intermediate);
-    grouped(context, begin, p.gate_up_proj, p.gate_up_proj_bias.values(), gathered, gate_up);
+    grouped(context, begin, p.gate_up_proj, p.gate_up_proj_bias.values(), x, token, gate_up);
     context.pool.parallel_for((choices + 15) / 16, [&](index_t chunk) {
       for (index_t i = chunk * 16; i < std::min(choices, chunk * 16 + 16); ++i)
         context.kernels.swiglu_clamped(gate_up.row(i), Intermediate, glu.limit, glu.alpha,
@@ -77,7 +78,7 @@ struct MixtureOfExperts {
     });
     const auto down = context.rows(choices, Hidden);
     grouped(context, begin, p.down_proj, p.down_proj_bias.values(),
-            Rows<T>(gate_up.data, choices, Intermediate, gate_up.stride), down);
+            Rows<T>(gate_up.data, choices, Intermediate, gate_up.stride), nullptr, down);
 
     index_t* const place = context.arena.template allocate<index_t>(choices);
     for (index_t i = 0; i < choices; ++i) place[order[i]] = i;
@@ -98,30 +99,70 @@ struct MixtureOfExperts {
     }
   }
 
-  // y[rows of expert e] = x[rows of expert e] W_e^T + b_e, all experts' tiles in one loop.
+  // y[slots of expert e] = x[pick of those slots] W_e^T + b_e, all experts' tiles in one loop; pick
+  // null: x has a row per slot. Experts with few slots may take another kernel than those with
+  // many.
   template <class T, class W>
   static void grouped(Context<T>& context, const index_t* begin, const W& w, const float* bias,
-                      Input<T> x, Rows<T> y) {
+                      Input<T> x, const index_t* pick, Rows<T> y) {
     constexpr index_t columns = 64, rows = 128;
     constexpr index_t column_tiles = (W::out + columns - 1) / columns;
-    const index_t most = x.rows / rows + Experts;
+    const ArenaScope scope(context.arena);
     struct Piece {
       index_t expert, first, count;
+      kernel::Packing packing;
+      std::byte* packed;
     };
-    Piece* const pieces = context.arena.template allocate<Piece>(most);
-    index_t count = 0;
-    for (index_t e = 0; e < Experts; ++e)
+    Piece* const pieces = context.arena.template allocate<Piece>(y.rows / rows + Experts);
+    index_t count = 0, unrounded = 0;
+    for (index_t e = 0; e < Experts; ++e) {
+      const index_t slots = begin[e + 1] - begin[e];
+      const kernel::Packing packing = context.packing(w.format, slots);
+      if (packing == kernel::Packing::none) unrounded += slots;
       for (index_t first = begin[e]; first < begin[e + 1]; first += rows)
-        pieces[count++] = {e, first, std::min(rows, begin[e + 1] - first)};
+        pieces[count++] = {e, first, std::min(rows, begin[e + 1] - first), packing, nullptr};
+    }
+    const auto gathered = context.rows(pick && unrounded > 0 ? y.rows : 0, x.cols);
+    pack_pieces(context, std::span(pieces, static_cast<std::size_t>(count)), x, pick, gathered);
     context.pool.parallel_for(count * column_tiles, [&](index_t i) {
       const Piece& piece = pieces[i / column_tiles];
-      const index_t first = i % column_tiles * columns;
-      context.kernels.matmul({.x = x.slice(piece.first, piece.count),
+      const index_t first = i % column_tiles * columns, last = std::min(W::out, first + columns);
+      const float* const offset = bias + piece.expert * W::out;
+      if constexpr (std::is_same_v<T, float>)
+        if (piece.packed)
+          return context.kernels.rounded()->matmul(
+              {piece.packing, piece.packed, w.view(piece.expert), offset,
+               y.slice(piece.first, piece.count), first, last});
+      context.kernels.matmul({.x = (pick ? gathered : x).slice(piece.first, piece.count),
                               .w = w.view(piece.expert),
-                              .bias = bias + piece.expert * W::out,
+                              .bias = offset,
                               .y = y.slice(piece.first, piece.count),
                               .first = first,
-                              .last = std::min(W::out, first + columns)});
+                              .last = last});
+    });
+  }
+
+  // Each piece's rows, gathered: rounded where its kernel wants them so, else into `gathered`.
+  template <class T, class Pieces>
+  static void pack_pieces(Context<T>& context, Pieces pieces, Input<T> x, const index_t* pick,
+                          Rows<T> gathered) {
+    const kernel::RoundedProducts* const rounded = context.kernels.rounded();
+    for (auto& piece : pieces)
+      if (piece.packing != kernel::Packing::none)
+        piece.packed = context.arena.template allocate<std::byte>(
+            piece.count * rounded->row_bytes(piece.packing, x.cols));
+    constexpr index_t chunk = 16, chunks = 8;  // of a piece's at most 128 rows
+    context.pool.parallel_for(static_cast<index_t>(pieces.size()) * chunks, [&](index_t i) {
+      const auto& piece = pieces[static_cast<std::size_t>(i / chunks)];
+      const index_t first = i % chunks * chunk, last = std::min(piece.count, first + chunk);
+      if (first >= last) return;
+      if constexpr (std::is_same_v<T, float>)
+        if (piece.packed)
+          return rounded->pack({pick ? x : x.slice(piece.first, piece.count), piece.packing,
+                                pick ? pick + piece.first : nullptr, first, last, piece.packed});
+      if (pick)
+        for (index_t row = first; row < last; ++row)
+          std::copy_n(x.row(pick[piece.first + row]), x.cols, gathered.row(piece.first + row));
     });
   }
 };

@@ -1,39 +1,70 @@
-// KvCache: keys and values of one layer of one sequence, [positions, kv_heads * head_dim] each.
+// KvCache: keys and values of one layer of one sequence, held as they are computed (f32, which is
+// T) or rounded to bf16 (to nearest, ties to even). In memory: [blocks, 2, kv_heads, run,
+// head_dim], so that a head's keys follow each other and memory is used up as the sequence grows.
 // A full-attention layer keeps every position up to its capacity; a sliding layer keeps a ring of
 // the newest `capacity` positions. Truncating forgets; it never brings back what a ring overwrote.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <vector>
 
 #include "gov/core/arena.hpp"
+#include "gov/core/tensor.hpp"
 
 namespace gov {
+
+// Bytes of one number in the caches of a session that computes in T. Formats other than f32 and
+// bf16, and bf16 where T is not float, are refused: what is computed in double is there to be
+// exact.
+template <class T>
+index_t cache_number_bytes(Format format) {
+  if (format == Format::f32) return index_t{sizeof(T)};
+  if (format == Format::bf16 && std::is_same_v<T, float>) return index_t{sizeof(bf16)};
+  throw Error({.code = Errc::bad_argument,
+               .file = {},
+               .field = "cache",
+               .expected = std::is_same_v<T, float> ? "f32 or bf16" : "f32; bf16 is for float only",
+               .found = std::string(to_string(format))});
+}
+
+inline constexpr index_t cache_run = 256;  // positions in one block
+
+// Positions that a cache has memory for. ring: as KvCache's.
+constexpr index_t cache_positions(index_t capacity, index_t ring) {
+  if (ring > 0 && ring < capacity) return ring;
+  return capacity <= cache_run ? capacity : round_up(capacity, cache_run);
+}
 
 template <class T>
 class KvCache {
  public:
+  // Rows [begin, begin + count) of one head's runs.
   struct Piece {
-    const T *keys, *values;
-    index_t count;
+    const std::byte *keys, *values;
+    index_t count, begin;
   };
 
   KvCache() = default;
   // Reserves its memory at once; the system backs it as it is touched. window 0: full attention.
   // ring: positions held by a sliding layer, at least window - 1 + the longest step; 0 keeps all.
-  KvCache(index_t width, index_t window, index_t capacity, index_t ring)
-      : width_(width),
+  KvCache(index_t heads, index_t head_dim, index_t window, index_t capacity, index_t ring,
+          Format format = Format::f32)
+      : heads_(heads),
+        head_dim_(head_dim),
         window_(window),
+        row_(checked_mul(head_dim, cache_number_bytes<T>(format), "cache")),
+        format_(format),
         ring_(ring > 0 && ring < capacity),
-        capacity_(ring_ ? ring : capacity),
-        buffer_(
-            checked_mul(2 * width, checked_mul(capacity_, index_t{sizeof(T)}, "cache"), "cache")) {}
+        capacity_(cache_positions(std::min(capacity, address_space), ring)),
+        run_(ring_ ? capacity_ : std::clamp<index_t>(capacity_, 1, cache_run)),
+        buffer_(checked_mul(checked_mul(2 * heads, row_, "cache"), capacity_, "cache")) {}
 
   index_t length() const { return length_; }
-  index_t width() const { return width_; }
   index_t window() const { return window_; }
   index_t bytes() const { return buffer_.size(); }
+  Format format() const { return format_; }
 
   // First position whose key the query at `position` may see.
   index_t first_visible(index_t position) const {
@@ -42,8 +73,13 @@ class KvCache {
   // Lowest length to which truncate() can go back.
   index_t earliest() const { return oldest_ == 0 ? 0 : std::min(length_, oldest_ + window_ - 1); }
 
-  T* key(index_t position) { return data() + slot(position) * width_; }
-  T* value(index_t position) { return data() + (capacity_ + slot(position)) * width_; }
+  // Takes the keys and values of one position, [kv_heads, head_dim] each.
+  void write(index_t position, const T* keys, const T* values) {
+    for (index_t head = 0; head < heads_; ++head) {
+      store(keys + head * head_dim_, key(position, head));
+      store(values + head * head_dim_, value(position, head));
+    }
+  }
 
   // Positions up to length() + count now hold keys and values.
   void commit(index_t count) {
@@ -56,57 +92,75 @@ class KvCache {
     if (length == 0) oldest_ = 0;
   }
 
-  // Keys of [first, last) in order; two pieces where a ring wraps.
-  std::array<Piece, 2> pieces(index_t first, index_t last) {
+  // A head's keys of [first, last) in order; two pieces where a ring wraps.
+  std::array<Piece, 2> pieces(index_t head, index_t first, index_t last) const {
     const index_t count = last - first;
     if (count <= 0) return {};
-    const index_t begin = slot(first), head = std::min(count, capacity_ - begin);
-    return {Piece{key(first), value(first), head},
-            Piece{data(), data() + capacity_ * width_, count - head}};
+    const index_t begin = slot(first), fits = std::min(count, capacity_ - begin);
+    const std::byte* const keys = buffer_.data() + head * run_ * row_;
+    const std::byte* const values = keys + heads_ * run_ * row_;
+    return {Piece{keys, values, fits, begin}, Piece{keys, values, count - fits, 0}};
   }
+  // Of a piece: rows in a run, and numbers from one run to the next; rows are head_dim apart.
+  index_t run() const { return run_; }
+  index_t run_stride() const { return 2 * heads_ * run_ * head_dim_; }
 
   // What the next `count` positions would overwrite in a ring, so that a failed call can be undone.
   struct Journal {
     index_t length = 0, oldest = 0;
-    std::vector<T> rows;
+    std::vector<std::byte> rows;
   };
   void save(Journal& journal, index_t count) {
     journal.length = length_, journal.oldest = oldest_;
     journal.rows.clear();
     if (!ring_ || length_ + count <= capacity_) return;
-    for (index_t i = 0; i < std::min(count, capacity_); ++i) {
-      journal.rows.insert(journal.rows.end(), key(length_ + i), key(length_ + i) + width_);
-      journal.rows.insert(journal.rows.end(), value(length_ + i), value(length_ + i) + width_);
-    }
+    for (index_t i = 0; i < std::min(count, capacity_); ++i)
+      for (index_t head = 0; head < heads_; ++head)
+        for (const std::byte* const row : {key(length_ + i, head), value(length_ + i, head)})
+          journal.rows.insert(journal.rows.end(), row, row + row_);
   }
   void restore(const Journal& journal) {
     length_ = journal.length, oldest_ = journal.oldest;
-    const T* from = journal.rows.data();
-    const auto rows = static_cast<index_t>(journal.rows.size()) / std::max<index_t>(1, 2 * width_);
-    for (index_t i = 0; i < rows; ++i, from += 2 * width_) {
-      std::copy_n(from, width_, key(length_ + i));
-      std::copy_n(from + width_, width_, value(length_ + i));
-    }
+    const std::byte* from = journal.rows.data();
+    const std::byte* const end = from + journal.rows.size();
+    for (index_t position = length_; from != end; ++position)
+      for (index_t head = 0; head < heads_; ++head)
+        for (std::byte* const row : {key(position, head), value(position, head)})
+          std::copy_n(from, row_, row), from += row_;
   }
 
   // A deep copy of what is held.
   KvCache fork() const {
-    KvCache copy(width_, window_, capacity_, 0);
-    copy.ring_ = ring_, copy.length_ = length_, copy.oldest_ = oldest_;
-    const index_t used = std::min(length_, capacity_) * width_;
-    std::copy_n(data(), used, copy.data());
-    std::copy_n(data() + capacity_ * width_, used, copy.data() + capacity_ * width_);
+    KvCache copy(heads_, head_dim_, window_, capacity_ + ring_, ring_ ? capacity_ : 0, format_);
+    copy.length_ = length_, copy.oldest_ = oldest_;
+    const index_t blocks = run_ == 0 ? 0 : (std::min(length_, capacity_) + run_ - 1) / run_;
+    std::copy_n(buffer_.data(), blocks * 2 * heads_ * run_ * row_, copy.buffer_.data());
     return copy;
   }
 
  private:
-  T* data() { return reinterpret_cast<T*>(buffer_.data()); }
-  const T* data() const { return reinterpret_cast<const T*>(buffer_.data()); }
+  std::byte* key(index_t position, index_t head) {
+    const index_t at = slot(position);
+    return buffer_.data() + ((at / run_ * 2 * heads_ + head) * run_ + at % run_) * row_;
+  }
+  std::byte* value(index_t position, index_t head) { return key(position, head + heads_); }
   index_t slot(index_t position) const { return ring_ ? position % capacity_ : position; }
 
-  index_t width_ = 0, window_ = 0;
+  void store(const T* from, std::byte* to) const {
+    if constexpr (std::is_same_v<T, float>)
+      if (format_ == Format::bf16) {
+        auto* const rounded = reinterpret_cast<bf16*>(to);
+        for (index_t i = 0; i < head_dim_; ++i) rounded[i] = to_bf16(from[i]);
+        return;
+      }
+    std::copy_n(from, head_dim_, reinterpret_cast<T*>(to));
+  }
+
+  index_t heads_ = 0, head_dim_ = 0, window_ = 0;
+  index_t row_ = 0;  // bytes of one head's key, or value
+  Format format_ = Format::f32;
   bool ring_ = false;
-  index_t capacity_ = 0, length_ = 0;
+  index_t capacity_ = 0, run_ = 0, length_ = 0;
   index_t oldest_ = 0;  // lowest position still in a ring
   AlignedBuffer buffer_;
 };

@@ -9,12 +9,42 @@
 
 namespace gov {
 
+// Activations rounded for a product, in the arena: row i is row (pick ? pick[i] : i) of x.
+template <class T>
+const std::byte* pack_rows(Context<T>& context, kernel::Packing packing, Input<T> x,
+                           const index_t* pick, index_t count) {
+  constexpr index_t chunk = 16;
+  const kernel::RoundedProducts& rounded = *context.kernels.rounded();
+  const index_t bytes = rounded.row_bytes(packing, x.cols);
+  std::byte* const packed = context.arena.template allocate<std::byte>(count * bytes);
+  const auto pack = [&](index_t i) {
+    if constexpr (std::is_same_v<T, float>)
+      rounded.pack({x, packing, pick, i * chunk, std::min(count, i * chunk + chunk), packed});
+  };
+  const index_t chunks = (count + chunk - 1) / chunk;
+  if (count * x.cols < index_t{1} << 14)
+    for (index_t i = 0; i < chunks; ++i) pack(i);
+  else
+    context.pool.parallel_for(chunks, pack);
+  return packed;
+}
+
 // y (+)= x w^T + bias with run-time extents; x [rows, in], y [rows, out]; bias may be null.
 template <class T>
 void matmul(Context<T>& context, Input<T> x, const WeightView& w, const float* bias, Rows<T> y,
             bool accumulate = false) {
   constexpr index_t columns = 64, rows = 128, worth_sharing = index_t{1} << 15;
+  const ArenaScope scope(context.arena);
+  const kernel::Packing packing = context.packing(w.format, x.rows);
+  const std::byte* const packed =
+      packing == kernel::Packing::none ? nullptr : pack_rows(context, packing, x, nullptr, x.rows);
   const auto tile = [&](index_t row, index_t row_count, index_t first, index_t last) {
+    if constexpr (std::is_same_v<T, float>)
+      if (packed) {
+        const kernel::RoundedProducts& rounded = *context.kernels.rounded();
+        return rounded.matmul({packing, packed + row * rounded.row_bytes(packing, w.in), w, bias,
+                               y.slice(row, row_count), first, last, accumulate});
+      }
     context.kernels.matmul({.x = x.slice(row, row_count),
                             .w = w,
                             .bias = bias,

@@ -64,10 +64,8 @@ struct SelfAttention {
     for (const auto& step : steps) {
       KvCache<T>& cache = step.cache(layer);
       const index_t position = cache.length();
-      for (index_t t = 0; t < step.rows; ++t) {
-        std::copy_n(k.row(first + t), kv_width, cache.key(position + t));
-        std::copy_n(v.row(first + t), kv_width, cache.value(position + t));
-      }
+      for (index_t t = 0; t < step.rows; ++t)
+        cache.write(position + t, k.row(first + t), v.row(first + t));
       causal_attention(context, shape, q.slice(first, step.rows), cache, position, sinks,
                        out.slice(first, step.rows), observer, layer);
       first += step.rows;

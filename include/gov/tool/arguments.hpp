@@ -17,7 +17,15 @@ struct RunArguments {
   bool map = false;
   int image_token_id = -1;
   index_t context = 0, chunk = 512;
+  std::string arithmetic, cache;  // "": the defaults of SessionOptions
 
+  SessionOptions session_options() const {
+    SessionOptions options{.context = context, .chunk = chunk};
+    if (!arithmetic.empty()) options.arithmetic = parse_arithmetic(arithmetic);
+    if (cache == "bf16") options.cache = Format::bf16;
+    if (cache == "f32") options.cache = Format::f32;
+    return options;
+  }
   ModelOptions model_options(Progress progress, std::stop_token stop = {}) const {
     ModelOptions options{.threads = threads, .backend = backend};
     options.image_token_id = image_token_id;
@@ -49,6 +57,20 @@ struct GenerateArguments : PromptArguments {
 struct DumpArguments : PromptArguments {
   std::vector<int> token_ids;
   std::string pixel_values, output;
+};
+
+struct BenchArguments : RunArguments {
+  std::string preset;  // or model
+  bool random_weights = false;
+  index_t prefill = 512, decode = 64, depth = 0, batch = 1, repetitions = 3;
+  std::optional<index_t> tiles;  // default: 1 where there is a tower
+  double probe_gb = 3;
+  bool json = false;
+
+  // Positions that one sequence takes.
+  index_t positions() const {
+    return std::max<index_t>(1, depth + std::max<index_t>(prefill, decode));
+  }
 };
 
 struct InspectArguments {

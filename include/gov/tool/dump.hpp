@@ -1,11 +1,14 @@
 // gov dump: every named intermediate of one forward pass as a safetensors file, to be compared with
 // another implementation: input_ids, pixel_values, image_features, hidden_states.<l>, router.<l>
-// (logits), router_indices.<l>, router_weights.<l>, vision_hidden_states.<l>, logits.
+// (logits), router_indices.<l>, router_weights.<l>, vision_hidden_states.<l>, logits. Nothing is
+// rounded on the way unless --arithmetic says so.
 #pragma once
 
 #include <map>
 
 #include "gov/io/safetensors_writer.hpp"
+#include "gov/tool/interrupt.hpp"
+#include "gov/tool/memory.hpp"
 #include "gov/tool/progress.hpp"
 #include "gov/tool/prompt.hpp"
 
@@ -86,8 +89,11 @@ inline std::vector<float> read_pixel_values(const std::string& path, std::vector
 
 template <class Cfg>
 int dump_command(const DumpArguments& arguments) {
-  const auto model =
-      GovModel<Cfg>::from_pretrained(arguments.model, arguments.model_options(progress_bar()));
+  stop_on_interrupt();
+  require_room<Cfg>(arguments);
+  const auto stop = interrupt().get_token();
+  const auto model = GovModel<Cfg>::from_pretrained(arguments.model,
+                                                    arguments.model_options(progress_bar(), stop));
   Recorder recorder;
   std::vector<int> ids = arguments.token_ids;
   std::vector<float> pixels;
@@ -107,8 +113,10 @@ int dump_command(const DumpArguments& arguments) {
   Inputs inputs{.input_ids = ids};
   if (!pixels.empty())
     inputs.pixel_values = {pixels.data(), shape[0], shape[1], shape[2], shape[3]};
-  auto session = model.session({.context = arguments.context, .chunk = arguments.chunk});
-  session.forward(inputs, {}, recorder);
+  SessionOptions options = arguments.session_options();
+  if (arguments.arithmetic.empty()) options.arithmetic = Arithmetic::invariant;
+  auto session = model.session(options);
+  session.forward(inputs, {.stop = stop}, recorder);
   recorder.add("input_ids", ids);
   if (!pixels.empty()) recorder.add("pixel_values", shape, std::move(pixels));
   recorder.write(arguments.output);

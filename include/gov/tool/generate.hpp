@@ -1,35 +1,15 @@
 // gov generate: a prompt and pictures in, the answer out, streamed or as one JSON object.
 #pragma once
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <iostream>
 
 #include "gov/io/json_writer.hpp"
+#include "gov/tool/interrupt.hpp"
+#include "gov/tool/memory.hpp"
 #include "gov/tool/progress.hpp"
 #include "gov/tool/prompt.hpp"
 
 namespace gov::tool {
-
-// Ctrl-C asks the running command to stop; a second one ends the program as usual.
-inline std::stop_source& interrupt() {
-  static std::stop_source source;
-  return source;
-}
-inline void stop_on_interrupt() {
-  interrupt();
-  std::signal(SIGINT, [](int) {
-    interrupt().request_stop();  // atomics only: no callback is registered
-    std::signal(SIGINT, SIG_DFL);
-  });
-}
-
-inline std::int64_t peak_rss_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-}
 
 inline GenerateOptions generate_options_of(const GenerateArguments& arguments,
                                            GenerateOptions options) {
@@ -72,6 +52,7 @@ int generate_command(const GenerateArguments& arguments) {
   using clock = std::chrono::steady_clock;
   const auto start = clock::now();
   stop_on_interrupt();
+  require_room<Cfg>(arguments);
   const auto model = GovModel<Cfg>::from_pretrained(
       arguments.model, arguments.model_options(progress_bar(), interrupt().get_token()));
   auto chat = model.chat(chat_options_of(arguments));
@@ -84,7 +65,7 @@ int generate_command(const GenerateArguments& arguments) {
     if (result.finish_reason != FinishReason::cancelled) return 0;
     std::cerr << "gov: error: interrupted after " << result.tokens.size()
               << " tokens [cancelled]\n";
-    return 1;
+    return interrupted_status;
   };
   if (!arguments.json) {
     std::cout << "\n";

@@ -8,6 +8,7 @@
 
 #include "gov/io/json_writer.hpp"
 #include "gov/model/gov_model.hpp"
+#include "gov/model/memory_plan.hpp"
 #include "gov/model/registry.hpp"
 #include "gov/tool/arguments.hpp"
 
@@ -17,8 +18,9 @@ struct Inspection {
   std::string path, kind, layout, fits;
   std::uint64_t tensors = 0, parameters = 0, bytes = 0;
   std::map<std::string, std::uint64_t> bytes_by_dtype;
-  index_t weight_bytes = 0,
-          cache_bytes = 0;  // in memory; the caches of one session of 8,192 positions
+  MemoryPlan plan;                    // as stored, with one session of up to 8,192 positions
+  std::vector<MemoryChoice> choices;  // the same under every storage
+  std::optional<index_t> available = available_memory();
   std::vector<ConfigEntry> config;
   std::vector<std::string> problems;
 };
@@ -37,19 +39,13 @@ void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const st
                    Inspection& report) {
   report.fits = std::string(Cfg::name);
   report.parameters = static_cast<std::uint64_t>(parameter_count<Architecture<Cfg>>);
-  ModelData<Cfg> data;
-  (void)folder;
-  const Loader loader(files, parameter_list(data.params), GovModel<Cfg>::multimodal, {});
+  typename Architecture<Cfg>::Params params;
+  const Loader loader(files, parameter_list(params), Multimodal<Cfg>, {});
   report.layout = std::string(to_string(loader.layout()));
-  report.weight_bytes = loader.block_bytes();
-  constexpr auto& c = Architecture<Cfg>::language_config;
-  const index_t context = std::min<index_t>(c.max_position_embeddings, 8192), chunk = 512;
-  for (index_t layer = 0; layer < c.num_hidden_layers; ++layer) {
-    const index_t window = c.window(layer);
-    const index_t positions = window ? std::min(context, window - 1 + chunk) : context;
-    report.cache_bytes +=
-        2 * positions * c.num_key_value_heads * c.head_dim * static_cast<index_t>(sizeof(float));
-  }
+  const index_t limit = describe(folder).language.max_position_embeddings;
+  const SessionOptions session{.context = std::min<index_t>(limit, 8192)};
+  report.plan = plan_memory<Cfg>(loader.block_bytes(), session);
+  report.choices = memory_choices<Cfg>(files, session);
 }
 
 inline void print(const Inspection& report) {
@@ -70,9 +66,17 @@ inline void print(const Inspection& report) {
   if (!report.layout.empty()) std::cout << "  layout      " << report.layout << "\n";
   if (!report.fits.empty()) {
     std::cout << "  fits        " << report.fits << "\n";
-    std::cout << "  memory      " << mega(static_cast<double>(report.weight_bytes)) << " weights, "
-              << mega(static_cast<double>(report.cache_bytes))
-              << " caches of one session (up to 8,192 positions)\n";
+    std::cout << "  memory      " << gigabytes(report.plan.weights) << " weights, "
+              << gigabytes(report.plan.caches) << " caches of one session (up to 8,192 positions), "
+              << gigabytes(report.plan.scratch) << " scratch; "
+              << (report.available ? gigabytes(*report.available) : "unknown") << " available\n";
+    for (const auto& choice : report.choices) {
+      const bool fits = !report.available || choice.plan.total() <= *report.available;
+      std::string name = choice.storage;
+      name.resize(12, ' ');
+      std::cout << "    " << name << gigabytes(choice.plan.total())
+                << (fits ? "" : ", more than is available") << "\n";
+    }
   }
   for (const auto& entry : report.config)
     std::cout << "  " << entry.key << " = " << entry.value << "\n";
@@ -91,8 +95,19 @@ inline void print_json(const Inspection& report) {
   out.field("bytes", report.bytes).key("bytes_by_dtype").begin_object();
   for (const auto& [dtype, bytes] : report.bytes_by_dtype) out.field(dtype, bytes);
   out.end_object()
-      .field("weight_bytes", report.weight_bytes)
-      .field("cache_bytes", report.cache_bytes);
+      .field("weight_bytes", report.plan.weights)
+      .field("cache_bytes", report.plan.caches)
+      .field("scratch_bytes", report.plan.scratch)
+      .field("memory_bytes", report.plan.total())
+      .key("available_bytes");
+  report.available ? out.value(*report.available) : out.value(nullptr);
+  out.key("memory_by_storage").begin_object();
+  for (const auto& choice : report.choices) {
+    out.key(choice.storage).begin_object();
+    out.field("weight_bytes", choice.plan.weights).field("memory_bytes", choice.plan.total());
+    out.field("fits", !report.available || choice.plan.total() <= *report.available).end_object();
+  }
+  out.end_object();
   out.key("config").begin_object();
   for (const auto& entry : report.config)
     out.key(entry.key).value(parse_json(entry.value, "config"));

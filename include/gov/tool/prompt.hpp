@@ -48,7 +48,7 @@ inline Message turn_of(const PromptArguments& arguments) {
 
 inline ChatOptions chat_options_of(const PromptArguments& arguments) {
   ChatOptions options;
-  options.session = {.context = arguments.context, .chunk = arguments.chunk};
+  options.session = arguments.session_options();
   options.system = arguments.system;
   if (!arguments.chat_format.empty()) options.format = parse_chat_format(arguments.chat_format);
   return options;

@@ -1,10 +1,11 @@
 // The command-line tool over a list of compiled model types: gov::tool::main<Models...>(argc,
 // argv). gov_add_tool() makes a program of it. Exit status: 0; 2 for wrong usage; 1 with one line
-// on standard error, "gov: error: ...".
+// on standard error, "gov: error: ..."; 130 with such a line after Ctrl-C.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
+#include "gov/tool/bench.hpp"
 #include "gov/tool/convert.hpp"
 #include "gov/tool/dump.hpp"
 #include "gov/tool/generate.hpp"
@@ -13,15 +14,23 @@
 
 namespace gov::tool {
 
+// --model is required, but for a command that says otherwise.
 inline void add_run_options(CLI::App& command, RunArguments& a) {
   command.add_option("--model", a.model, "checkpoint folder")->required()->option_text("DIR");
   command.add_option("--threads", a.threads, "threads (default: all)")->option_text("N");
   command.add_option("--backend", a.backend, "scalar, avx2, avx512 or eigen (default: the best)")
       ->option_text("NAME");
   command
-      .add_option("--storage", a.storage,
-                  "as-stored, f32, bf16, f16, mxfp4 or mxfp4-q8: convert while loading")
+      .add_option("--storage", a.storage, std::string(storage_names) + ": convert while loading")
       ->option_text("NAME");
+  command
+      .add_option("--arithmetic", a.arithmetic,
+                  "invariant, fast or int8: how activations may be rounded (default: fast; dump: "
+                  "invariant)")
+      ->option_text("NAME");
+  command.add_option("--cache", a.cache, "f32 or bf16: of keys and values (default: f32)")
+      ->option_text("NAME")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command.add_flag("--map", a.map, "view the weights in the files instead of copying them");
   command.add_option("--context", a.context, "positions of the session (default: at most 8192)")
       ->option_text("N");
@@ -49,6 +58,48 @@ inline void add_prompt_options(CLI::App& command, PromptArguments& a) {
       .add_option("--chat-format", a.chat_format,
                   "harmony, internvl or internvl-gpt-oss (default: told by the tokenizer)")
       ->option_text("NAME");
+}
+
+template <class... Models>
+void add_bench_options(CLI::App& command, BenchArguments& a) {
+  add_run_options(command, a);
+  auto* const model = command.get_option("--model")->required(false);
+  auto* const preset =
+      command.add_option("--preset", a.preset, "a model type of this program, in place of --model")
+          ->option_text("NAME")
+          ->check(CLI::IsMember(std::vector<std::string>{std::string(Models::name)...}))
+          ->excludes(model);
+  command.add_flag("--random-weights", a.random_weights, "what a preset has anyway")->needs(preset);
+  const auto count = [&](const char* name, auto& value, const char* help, const auto& check) {
+    command.add_option(name, value, help)->option_text("N")->check(check);
+  };
+  count("--prefill", a.prefill, "tokens of a prompt (512); 0: leave it out",
+        CLI::NonNegativeNumber);
+  count("--decode", a.decode, "tokens of an answer (64); 0: leave it out", CLI::NonNegativeNumber);
+  count("--depth", a.depth, "tokens that are in the cache before", CLI::NonNegativeNumber);
+  count("--batch", a.batch, "sequences that decode at once", CLI::PositiveNumber);
+  count("--tiles", a.tiles, "tiles of an image (1); 0: leave it out", CLI::NonNegativeNumber);
+  count("--repetitions", a.repetitions, "of each measurement (3); medians are shown",
+        CLI::PositiveNumber);
+  command.add_option("--probe-gb", a.probe_gb, "memory that the read probe goes through (3)")
+      ->option_text("G")
+      ->check(CLI::Range(0.001, 1000.0));
+  command.add_flag("--json", a.json, "one JSON object instead of the table");
+}
+
+// What the options cannot say one by one.
+inline void check_bench_options(const BenchArguments& a) {
+  if (a.model.empty() && a.preset.empty()) throw CLI::RequiredError("--preset or --model");
+  if (a.prefill == 0 && a.decode == 0 && a.tiles.value_or(1) == 0)
+    throw CLI::ValidationError("--prefill, --decode, --tiles", "there is nothing to measure");
+  constexpr index_t most = index_t{1} << 40;
+  if (a.prefill > most || a.decode > most || a.depth > most || a.batch > most)
+    throw CLI::ValidationError("--prefill, --decode, --depth, --batch", "too large");
+  if (a.context > 0 && a.context < a.positions())
+    throw CLI::ValidationError(
+        "--context",
+        "at least depth and the longer of prefill and decode: " + std::to_string(a.positions()));
+  if (a.chunk < 1) throw CLI::ValidationError("--chunk", "at least 1");
 }
 
 template <class... Models>
@@ -106,6 +157,10 @@ int run(int argc, char** argv) {
       ->required()
       ->option_text("F");
 
+  BenchArguments bench;
+  auto& bench_app = *app.add_subcommand("bench", "time a model, beside the machine's limits");
+  add_bench_options<Models...>(bench_app, bench);
+
   InspectArguments inspect;
   auto& inspect_app = *app.add_subcommand("inspect", "what is in a checkpoint, and does it fit");
   inspect_app.add_option("path", inspect.path, "folder or safetensors file")
@@ -127,7 +182,8 @@ int run(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     command->add_flag("--overwrite", a->overwrite, "replace a checkpoint that is there");
   }
-  quantize_app.add_option("--storage", quantize.storage, "mxfp4, mxfp4-q8, bf16, f16 or f32")
+  quantize_app
+      .add_option("--storage", quantize.storage, "mxfp4, mxfp4-bf16, mxfp4-q8, bf16, f16 or f32")
       ->required()
       ->option_text("NAME");
   convert_app.add_option("--layout", convert.layout, "hf, hf-old, internvl or openai")
@@ -154,6 +210,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
     if (dump_app.parsed() && dump.token_ids.empty() && dump.prompt.empty() && dump.images.empty())
       throw CLI::RequiredError("--prompt, --image or --token-ids");
+    if (bench_app.parsed()) check_bench_options(bench);
     if (tokenize_app.parsed() && !*text && !*file) throw CLI::RequiredError("--text or --file");
   } catch (const CLI::ParseError& error) {
     const int status = app.exit(error);
@@ -169,6 +226,14 @@ int run(int argc, char** argv) {
   if (dump_app.parsed())
     return with_model(dump.model,
                       [&]<class C>(std::type_identity<C>) { return dump_command<C>(dump); });
+  if (bench_app.parsed()) {
+    if (bench.preset.empty())
+      return with_model(bench.model,
+                        [&]<class C>(std::type_identity<C>) { return bench_command<C>(bench); });
+    int status = 0;
+    (void)((bench.preset == Models::name && (status = bench_command<Models>(bench), true)) || ...);
+    return status;
+  }
   if (inspect_app.parsed()) return inspect_command<Models...>(inspect);
   if (quantize_app.parsed())
     return with_model(quantize.model,
@@ -189,7 +254,9 @@ int main(int argc, char** argv) {
     for (std::size_t at; (at = line.find("\n  ")) != line.npos;)
       line.replace(at, 3, at > 0 && line[at - 1] == ':' ? " " : "; ");
     std::replace(line.begin(), line.end(), '\n', ' ');
+    if (::isatty(STDERR_FILENO)) std::cerr << "\r\x1b[K";  // what a progress bar has left
     std::cerr << "gov: error: " << line << "\n";
+    if (error.code() == Errc::cancelled && interrupt().stop_requested()) return interrupted_status;
   } catch (const std::bad_alloc&) {
     std::cerr << "gov: error: out of memory\n";
   } catch (const std::exception& error) {

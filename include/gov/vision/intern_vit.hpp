@@ -160,7 +160,7 @@ struct InternVit {
         RmsNorm<hidden_size>::forward(context, p.q_norm, qk_norm_eps, q, q);
         RmsNorm<hidden_size>::forward(context, p.k_norm, qk_norm_eps, k, k);
       }
-      full_attention(context, shape, q, k, v, mixed);
+      full_attention(context, shape, q, k, v, mixed, p.q_proj.weight.format != Format::f32);
       Output::forward(context, p.projection_layer, mixed, normed);
       add_scaled(context, p.lambda_1, normed, x);
 

@@ -1,0 +1,145 @@
+// What a model must do at least, from its geometry and the formats that hold its weights: flops of
+// a prefill and of a tile (a multiply-add is two), bytes that a decoding step reads. Against the
+// limits of a machine (kernel/limits.hpp) these say how near to them a run came.
+//
+//   prefill of n tokens   2 n (dense + experts k/E) + 2 head + 4 sum over layers and tokens of
+//                         heads head_dim min(position + 1, window)
+//   step of B sequences   dense + head + E (1 - (1 - k/E)^B) experts, an embedding row each, and
+//                         2 kv_heads head_dim min(length, window) of each cache
+// Norms, softmax and activations are left out of the flops, activations out of the bytes.
+#pragma once
+
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "gov/model/architecture.hpp"
+#include "gov/model/parameter_list.hpp"
+
+namespace gov {
+
+// Sizes of a language model's parts, as stored.
+struct LanguageSizes {
+  double dense = 0, experts = 0, head = 0, embedding_row = 0;
+
+  // Numbers of the matrices.
+  template <class Cfg>
+  static LanguageSizes numbers(const std::vector<ParameterRef>& parameters) {
+    return sum<Cfg>(parameters, [](const ParameterRef& p) {
+      return p.is_matrix ? static_cast<double>(p.size()) : 0.0;
+    });
+  }
+  // Bytes of everything.
+  template <class Cfg>
+  static LanguageSizes bytes(const std::vector<ParameterRef>& parameters) {
+    return sum<Cfg>(parameters, [](const ParameterRef& p) {
+      const Format format = p.storage->format;
+      return static_cast<double>(p.data_bytes(format) + p.scales_bytes(format));
+    });
+  }
+
+ private:
+  template <class Cfg, class Size>
+  static LanguageSizes sum(const std::vector<ParameterRef>& parameters, const Size& size) {
+    LanguageSizes sizes;
+    for (const auto& p : parameters) {
+      const auto has = [&](std::string_view part) { return p.name.find(part) != p.name.npos; };
+      if (has("vision_tower") || has("multi_modal_projector")) continue;
+      if (has("embed_tokens")) {
+        sizes.embedding_row = size(p) / static_cast<double>(p.out);
+        if (Architecture<Cfg>::tied) sizes.head = size(p);
+      } else if (has("lm_head")) {
+        sizes.head = size(p);
+      } else {
+        (has(".experts.") ? sizes.experts : sizes.dense) += size(p);
+      }
+    }
+    return sizes;
+  }
+};
+
+namespace costs_detail {
+
+// Keys that queries at positions [first, last) see in all layers together.
+template <class C>
+double keys_seen(const C& config, index_t first, index_t last) {
+  double keys = 0;
+  for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    const index_t window = config.window(layer);
+    for (index_t position = first; position < last; ++position)
+      keys += static_cast<double>(window ? std::min(position + 1, window) : position + 1);
+  }
+  return keys;
+}
+
+template <class C>
+double chosen_share(const C& config) {
+  return static_cast<double>(config.num_experts_per_tok) /
+         static_cast<double>(config.num_local_experts);
+}
+
+}  // namespace costs_detail
+
+// Tokens at positions [first, first + count) of one sequence, with the logits of the last.
+template <class Cfg>
+double prefill_flops(const std::vector<ParameterRef>& parameters, index_t first, index_t count) {
+  using namespace costs_detail;
+  constexpr auto& c = Architecture<Cfg>::language_config;
+  const auto sizes = LanguageSizes::numbers<Cfg>(parameters);
+  return 2 * static_cast<double>(count) * (sizes.dense + sizes.experts * chosen_share(c)) +
+         2 * sizes.head +
+         4 * static_cast<double>(c.num_attention_heads * c.head_dim) *
+             keys_seen(c, first, first + count);
+}
+
+struct StepBytes {
+  double weights = 0, caches = 0;
+  double total() const { return weights + caches; }
+};
+
+// One step of `batch` sequences whose new token has position `position`. Which experts are chosen
+// is taken as even chance: what several tokens share is read once.
+template <class Cfg, class T = float>
+StepBytes decode_bytes(const std::vector<ParameterRef>& parameters, index_t position,
+                       index_t batch = 1, index_t cache_number_bytes = 4) {
+  using namespace costs_detail;
+  constexpr auto& c = Architecture<Cfg>::language_config;
+  const auto sizes = LanguageSizes::bytes<Cfg>(parameters);
+  const auto sequences = static_cast<double>(batch);
+  const double touched = 1 - std::pow(1 - chosen_share(c), sequences);
+  return {sizes.dense + sizes.head + sizes.experts * touched + sequences * sizes.embedding_row,
+          sequences * keys_seen(c, position, position + 1) *
+              static_cast<double>(2 * c.num_key_value_heads * c.head_dim) *
+              static_cast<double>(cache_number_bytes)};
+}
+
+// One tile of the tower's own size, to projected features.
+template <class Cfg>
+double tile_flops(const std::vector<ParameterRef>& parameters) {
+  if constexpr (!Multimodal<Cfg>) {
+    (void)parameters;
+    return 0;
+  } else {
+    using A = Architecture<Cfg>;
+    constexpr auto& v = A::VisionConfig::config;
+    const index_t tokens = A::Vision::tokens(v.image_size.height, v.image_size.width);
+    const index_t features = A::image_tokens(v.image_size.height, v.image_size.width);
+    const index_t layers = A::feature_layer < 0 ? v.num_hidden_layers : A::feature_layer;
+    double flops = 4.0 * static_cast<double>(layers * tokens * tokens * v.hidden_size);
+    for (const auto& p : parameters) {
+      const auto has = [&](std::string_view part) { return p.name.find(part) != p.name.npos; };
+      if (!p.is_matrix) continue;
+      const double numbers = 2 * static_cast<double>(p.size());
+      if (has("multi_modal_projector"))
+        flops += numbers * static_cast<double>(features);
+      else if (has("vision_tower") && has("patch_embeddings"))
+        flops += numbers * static_cast<double>(tokens - 1);
+      else if (has("vision_tower"))
+        flops += numbers * static_cast<double>(tokens * layers) /
+                 static_cast<double>(v.num_hidden_layers);
+    }
+    return flops;
+  }
+}
+
+}  // namespace gov
