@@ -251,3 +251,18 @@ TEST_CASE("full attention in bf16: its error, and a query's bits do not depend o
       }
   }
 }
+
+TEST_CASE("tiny activations are not turned into others") {
+  for (const auto* kernels : rounding_kernels())
+    for (const Format format : stored)
+      for (const Packing packing : layouts) {
+        if (!reads(packing, format)) continue;
+        const GuardedWeight w(format, 4, 128, 1);
+        for (const float y : run(*kernels->rounded(), packing, w.view,
+                                 std::vector<float>(128, 1e-36f), nullptr, 0, 4)) {
+          CAPTURE(static_cast<int>(packing));
+          CHECK(std::abs(y) < 1e-32f);
+          CHECK((y == 0 || packing == Packing::bf16 || packing == Packing::bf16_fours));
+        }
+      }
+}

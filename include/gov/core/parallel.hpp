@@ -19,11 +19,16 @@
 
 namespace gov {
 
+// The number of threads that is meant; 0 means one per hardware thread.
+inline int team_size(int threads) {
+  return threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 class ThreadPool {
  public:
-  // threads: size of the team, the caller included; 0 means one per hardware thread.
+  // threads: team_size of the team, the caller included.
   explicit ThreadPool(int threads = 0) {
-    if (threads <= 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    threads = team_size(threads);
     try {
       for (int worker = 1; worker < threads; ++worker)
         team_.emplace_back([this, worker] { work(worker); });

@@ -1,5 +1,5 @@
 // Arithmetic: how much a product may round its activations. Weights are always used as they are
-// stored, and sums are always f32.
+// stored (but that bf16 instructions take what is below 2^-126 for zero), and sums are always f32.
 //   invariant  nothing is rounded: a row gives the same bits in any batch and any cut of a prompt
 //   fast       activations in bf16 or in int16 blocks where the tag has such kernels: an error
 //              (NMSE) of at most 5e-6 a product; one row and many rows may take different kernels

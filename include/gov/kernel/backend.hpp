@@ -1,6 +1,6 @@
 // The kernel tables: one per tag, and the choice among them, made once per session.
-//   kernels_of<avx2, float>      a constexpr table: the tag's overloads, its bases' where it has
-//   none default_kernels()            what GOV_BACKEND names, else the best that this machine runs
+//   kernels_of<avx2, float>   a constexpr table: the tag's overloads, and its bases' for the rest
+//   default_kernels()         what GOV_BACKEND names, else the best that this machine runs
 // For T other than float every table is scalar's.
 #pragma once
 

@@ -1,8 +1,9 @@
 // The small kernel set: loops over run-time extents that know no model. A Kernels<T> is one
 // constexpr table of them per backend tag (backend.hpp); a model is compiled once over the table.
 //
-// Every reduction has one fixed order that depends only on its own length: a row's result is the
-// same bits whatever other rows, columns or threads share the call (DESIGN rule 9, f32).
+// Every f32 reduction has one fixed order that depends only on its own length: a row's result is
+// the same bits whatever other rows, columns or threads share the call (DESIGN rule 9). So it is
+// with RoundedProducts for one Packing; which one is taken depends on the number of rows.
 #pragma once
 
 #include <array>
@@ -87,8 +88,8 @@ struct RoundedProducts {
 };
 
 // Softmax attention of one token's `group` query heads over the keys that they share:
-//   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),  out = sum p_j
-//   v_j
+//   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),
+//   out = sum_j p_j v_j
 // with m the maximum of all z and the sink. Keys come in order of position, in up to two pieces (a
 // ring that wraps), each cut into runs of rows that follow each other. Without any key the output
 // is 0.

@@ -16,7 +16,7 @@
 namespace gov::kernel {
 
 struct ArithmeticLimits {
-  double f32_flops_per_s = 0, bf16_flops_per_s = 0, int8_ops_per_s = 0;  // 0: no such instructions
+  double f32_flops_per_s = 0, bf16_flops_per_s = 0, int8_ops_per_s = 0;  // 0: no kernel uses such
   double flops_per_s() const { return std::max(f32_flops_per_s, bf16_flops_per_s); }
 };
 

@@ -99,13 +99,16 @@ index_t tile_scratch_bytes() {
 }
 
 // `sessions` of them share the weights; their calls share one scratch, which grows by doubling.
+// Each keeps the hidden states of its last call, and of the one that runs.
 template <class Cfg, class T = float>
 MemoryPlan plan_memory(index_t weight_bytes, const SessionOptions& options, index_t sessions = 1,
                        int threads = 1) {
   const SessionOptions each = settled<Cfg>(options);
   const index_t scratch =
       std::max(text_scratch_bytes<Cfg, T>(each, threads), tile_scratch_bytes<Cfg, T>());
-  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"), 2 * scratch};
+  const index_t kept = 2 * each.context * Architecture<Cfg>::hidden_size * index_t{sizeof(T)};
+  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"),
+          2 * scratch + checked_mul(sessions, kept, "hidden states")};
 }
 
 inline std::string gigabytes(index_t bytes) {

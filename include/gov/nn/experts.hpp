@@ -151,6 +151,8 @@ struct MixtureOfExperts {
       if (piece.packing != kernel::Packing::none)
         piece.packed = context.arena.template allocate<std::byte>(
             piece.count * rounded->row_bytes(piece.packing, x.cols));
+    const auto is_packed = [](const auto& piece) { return piece.packed != nullptr; };
+    if (!pick && std::none_of(pieces.begin(), pieces.end(), is_packed)) return;
     constexpr index_t chunk = 16, chunks = 8;  // of a piece's at most 128 rows
     context.pool.parallel_for(static_cast<index_t>(pieces.size()) * chunks, [&](index_t i) {
       const auto& piece = pieces[static_cast<std::size_t>(i / chunks)];

@@ -162,7 +162,8 @@ class Bench {
 // Reads the model's own weights where they are large enough, else memory made for it.
 template <class Cfg>
 Limits probe_limits(const GovModel<Cfg>& model, double gigabytes) {
-  const auto bytes = static_cast<index_t>(gigabytes * 1e9);
+  auto bytes = static_cast<index_t>(gigabytes * 1e9);
+  if (const auto available = available_memory()) bytes = std::min(bytes, *available / 2);
   const AlignedBuffer& weights = model.data()->weights;
   ThreadPool& pool = *model.pool();
   Limits limits;
@@ -184,11 +185,13 @@ int bench_command(BenchArguments arguments) {
     if (fresh && arguments.storage.empty()) arguments.storage = "mxfp4-bf16";  // as gpt-oss is
   RunArguments planned = arguments;
   if (planned.context <= 0) planned.context = arguments.positions();
+  const index_t sessions =
+      arguments.batch + (arguments.depth > 0 ? 2 : 0);  // and those to go back to
   if (fresh)
     check_fresh_memory<Cfg>(storage_of<Cfg>(arguments), planned.session_options(),
-                            available_memory(), arguments.batch, std::max(1, arguments.threads));
+                            available_memory(), sessions, team_size(arguments.threads));
   else
-    require_room<Cfg>(planned, arguments.batch);
+    require_room<Cfg>(planned, sessions);
   BenchReport report;
   std::optional<GovModel<Cfg>> model;
   report.load_s = kernel::limits_detail::seconds_of([&] {

@@ -127,7 +127,8 @@ GOV_SIMD float exponentials(const float* scores, index_t count, index_t keys, st
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + j * 2), words);
     sum = _mm512_add_ps(sum, from_bf16(words));
   }
-  return 1.f / sum_lanes(sum);
+  const float total = sum_lanes(sum);
+  return total == 0.f ? 0.f : 1.f / total;
 }
 
 // out[q][d .. d + 16 V) = sum_j p[q][j] v[j][d ..] * inverse[q]

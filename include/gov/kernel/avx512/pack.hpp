@@ -5,8 +5,7 @@
 //   int16        blocks of 32 int16, then a scale per block
 //   int16_fours  groups as above, then 16 scales a group, each block's four times
 //   int8         blocks of 32 int8, then a scale and -128 * sum per block
-//   int8_fours   groups [even 64][odd 64], then 16 scales and 16 starts (-12 * sum, by lane) a
-//   group
+//   int8_fours   groups [even 64][odd 64], then 16 scales and 16 starts (-12 * sum)
 //
 // NaN and infinity make the block's scale so, and with it the product.
 #pragma once
@@ -87,11 +86,16 @@ GOV_SIMD float largest(const __m512 x[2]) {
   return value;
 }
 
-// 32 numbers as integers of at most `limit`, and what one of them is worth.
+// 32 numbers as integers of at most `limit`, and what one of them is worth. A block with NaN or
+// infinity, or with nothing that matters, is all zeros; its scale says the rest.
 GOV_SIMD float block_to_integers(const __m512 x[2], float limit, __m512i out[2]) {
   const float most = largest(x);
-  const __m512 factor = _mm512_set1_ps(most > 0.f ? limit / most : 0.f);
-  GOV_UNROLL for (int i = 0; i < 2; ++i) out[i] = _mm512_cvtps_epi32(_mm512_mul_ps(x[i], factor));
+  const bool usable = most > 1e-30f && most <= 3.4e38f;  // limit / most is finite
+  const auto there = static_cast<__mmask16>(usable ? 0xffff : 0);
+  const __m512 factor = _mm512_set1_ps(usable ? limit / most : 0.f);
+  GOV_UNROLL for (int i = 0; i < 2; ++i) {
+    out[i] = _mm512_maskz_cvtps_epi32(there, _mm512_mul_ps(x[i], factor));
+  }
   return most / limit;
 }
 

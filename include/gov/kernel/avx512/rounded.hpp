@@ -59,13 +59,13 @@ alignas(64) inline constexpr std::uint16_t fp4_bf16[32] = {
     0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0, 0,      0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040,
     0x4080, 0x40c0, 0,      0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0};
 
-// 64 bytes of codes and the scales of four blocks; less at a row's end, the rest zero.
+// 64 bytes of codes and the scales of four blocks; less at a row's end, the rest zeros of scale 1.
 GOV_SIMD __m512i load_codes(const std::byte* data, index_t left) {
   if (left >= group_size) return _mm512_loadu_si512(data);
   return _mm512_maskz_loadu_epi8((std::uint64_t{1} << (left / 2)) - 1, data);
 }
 GOV_SIMD int load_scales(const std::byte* scales, index_t left) {
-  int four = 0;
+  int four = 0x7f7f7f7f;
   if (left >= group_size)
     __builtin_memcpy(&four, scales, 4);
   else
@@ -229,8 +229,7 @@ GOV_SIMD void multiply_bf16_few(const RoundedMatmulArgs& args, index_t m, index_
   GOV_UNROLL for (int i = 0; i < M; ++i) finish_one(args, m + i, n, sum_lanes(sum[i]));
 }
 
-// ---- many rows: a panel of weights as bf16, kept in the L1 cache
-// ---------------------------------
+// ---- many rows: a panel of weights as bf16, kept in the L1 cache -----------------------------
 
 inline constexpr index_t panel_columns = 8, panel_numbers = 1024;  // 16 KB
 inline constexpr index_t panel_stride = panel_numbers * 2;
