@@ -116,9 +116,9 @@ struct MixtureOfExperts {
     Piece* const pieces = context.arena.template allocate<Piece>(y.rows / rows + Experts);
     index_t count = 0, unrounded = 0;
     for (index_t e = 0; e < Experts; ++e) {
-      const index_t slots = begin[e + 1] - begin[e];
-      const kernel::Packing packing = context.packing(w.format, slots);
-      if (packing == kernel::Packing::none) unrounded += slots;
+      const index_t wanted = begin[e + 1] - begin[e];
+      const kernel::Packing packing = context.packing(w.format, wanted);
+      if (packing == kernel::Packing::none) unrounded += wanted;
       for (index_t first = begin[e]; first < begin[e + 1]; first += rows)
         pieces[count++] = {e, first, std::min(rows, begin[e + 1] - first), packing, nullptr};
     }

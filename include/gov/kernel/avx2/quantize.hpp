@@ -75,8 +75,8 @@ GOV_TARGET_AVX2 GOV_INLINE std::int32_t largest_bits(const F32* x) {
 GOV_TARGET_AVX2 GOV_INLINE void round_fp4(const F32& x, float factor, F32& value, F64& error) {
   const F32 ratio = reinterpret_cast<F32>(reinterpret_cast<I32>(x * factor) & 0x7fffffff);
   I32 power = reinterpret_cast<I32>(ratio) & 0x7f800000;
-  const I32 small = power < 0x3f800000;
-  power = (power & ~small) | (0x3f800000 & small);
+  const I32 below = power < 0x3f800000;
+  power = (power & ~below) | (0x3f800000 & below);
   const F32 magic = reinterpret_cast<F32>(power + (22 << 23));
   value = (ratio + magic) - magic;
   const I32 above = value > 6.f;
