@@ -6,7 +6,8 @@
 set(gov_packages_build ninja-build libeigen3-dev libxtensor-dev nlohmann-json3-dev libutf8proc-dev
                        libstb-dev libcli11-dev)
 set(gov_packages_test doctest-dev libbenchmark-dev libpcre2-dev pkgconf)
-set(gov_packages_checks cmake clang-14 libclang-rt-14-dev clang-format-16)
+set(gov_packages_checks cmake clang-14 libclang-rt-14-dev clang-format-16
+                         qemu-user)
 
 function(gov_install_packages)
   find_program(dpkg dpkg-query)

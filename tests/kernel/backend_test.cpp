@@ -44,6 +44,7 @@ TEST_CASE("kernels are found by name, and the names of those that run here are t
   CHECK(find_kernels("") == nullptr);
   CHECK((find_kernels("avx2") != nullptr) == avx2::available());
   CHECK((find_kernels("avx512") != nullptr) == avx512::available());
+  CHECK((find_kernels("amx") != nullptr) == amx::available());
   CHECK(available_backends().find("scalar") != std::string::npos);
   try {
     kernels_by_name("amiga");
@@ -57,9 +58,10 @@ TEST_CASE("kernels are found by name, and the names of those that run here are t
 }
 
 TEST_CASE("the best backend is the widest that this machine runs, never eigen") {
-  const std::string_view expected = avx512::available() ? "avx512"
-                                    : avx2::available() ? "avx2"
-                                                        : "scalar";
+  const std::string_view expected = amx::available()      ? "amx"
+                                    : avx512::available() ? "avx512"
+                                    : avx2::available()   ? "avx2"
+                                                          : "scalar";
   CHECK(best_kernels().name == expected);
   CHECK(best_kernels<double>().name == "scalar");
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "gov/kernel/backend.hpp"
+#include "tests/support/emulated_tiles.hpp"
 
 namespace {
 
@@ -54,6 +55,12 @@ TEST_CASE("every pattern reads every byte once") {
       CHECK(kernels.read(pattern, memory.data(), bytes) == 0);
     }
   });
+}
+
+TEST_CASE("the loop on tiles adds up what it multiplies") {
+  const std::vector<float> ones(64, 1.f);
+  const auto probe = multiply_add_tiles<test::EmulatedTiles>(ones.data(), 3);
+  CHECK(probe.sum * 2 == probe.operations);
 }
 
 TEST_CASE("multiply-adds: as many as counted, with finite sums that depend on the data") {

@@ -249,7 +249,7 @@ TEST_CASE("an image changes nothing before it") {
       std::equal(one.logits.begin() + 16 * 256, one.logits.end(), blank.logits.begin() + 16 * 256));
 }
 
-TEST_CASE("logits_to_keep keeps the last rows and changes no other result") {
+TEST_CASE("logits_to_keep and hidden_to_keep keep the last rows and change no other result") {
   const auto setup = plain_setup<TinyGov>();
   const auto all = run_whole(setup, text.inputs());
   for (const index_t chunk : {4, 64})
@@ -262,6 +262,14 @@ TEST_CASE("logits_to_keep keeps the last rows and changes no other result") {
       REQUIRE(out.logits.rows == rows);
       CHECK(std::equal(all.logits.end() - rows * 256, all.logits.end(), out.logits.data));
       CHECK(same_bits(Kept<float>(out).hidden, all.hidden));
+
+      auto other = setup.session(SessionOptions{.context = 64, .chunk = chunk});
+      const auto kept = other.forward(text.inputs(), {.hidden_to_keep = keep});
+      CHECK(same_bits(Kept<float>(kept).logits, all.logits));
+      const index_t all_rows = text.inputs().rows(), last = keep < 0 ? 0 : std::min(keep, all_rows);
+      REQUIRE(kept.last_hidden_state.rows == last);
+      CHECK(
+          std::equal(all.hidden.end() - last * 64, all.hidden.end(), kept.last_hidden_state.data));
     }
 }
 

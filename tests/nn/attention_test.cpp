@@ -164,22 +164,27 @@ TEST_CASE("a cache in bf16: nothing is lost but the rounding of keys and values"
 
 // A sequence longer than a block of the cache, taken in chunks.
 std::vector<float> chunked(const kernel::Kernels<float>& kernels, Format format, index_t chunk,
-                           int threads, index_t window) {
+                           int threads, index_t window, index_t head_dim = 20,
+                           Arithmetic arithmetic = Arithmetic::invariant, bool may_round = false) {
   constexpr index_t long_length = 600;
-  const AttentionShape shape{6, 2, 20};
-  auto q = normal_values(long_length * 120, 1);
-  const auto k = normal_values(long_length * 40, 2), v = normal_values(long_length * 40, 3);
+  const AttentionShape shape{6, 2, head_dim};
+  const index_t width = 6 * head_dim, kv_width = 2 * head_dim;
+  auto q = normal_values(long_length * width, 1);
+  const auto k = normal_values(long_length * kv_width, 2),
+             v = normal_values(long_length * kv_width, 3), sinks = normal_values(6, 4);
   ThreadPool pool(threads);
   Arena arena;
-  Context<float> context{kernels, pool, arena};
-  KvCache<float> cache(2, 20, window, long_length, window ? window - 1 + chunk : 0, format);
+  Context<float> context{kernels, pool, arena, {}, arithmetic};
+  KvCache<float> cache(2, head_dim, window, long_length, window ? window - 1 + chunk : 0, format);
   NoObserver none;
   std::vector<float> out(q.size());
   for (index_t at = 0; at < long_length; at += chunk) {
     const index_t count = std::min(chunk, long_length - at);
-    for (index_t t = at; t < at + count; ++t) cache.write(t, k.data() + t * 40, v.data() + t * 40);
-    causal_attention(context, shape, Rows<float>(q.data() + at * 120, count, 120), cache, at,
-                     nullptr, Rows<float>(out.data() + at * 120, count, 120), none, 0);
+    for (index_t t = at; t < at + count; ++t)
+      cache.write(t, k.data() + t * kv_width, v.data() + t * kv_width);
+    causal_attention(context, shape, Rows<float>(q.data() + at * width, count, width), cache, at,
+                     sinks.data(), Rows<float>(out.data() + at * width, count, width), none, 0,
+                     may_round);
     cache.commit(count);
   }
   return out;
@@ -201,6 +206,28 @@ TEST_CASE("chunks, threads and rings give the same bits, in f32 and bf16") {
       CHECK(nmse(of_format[1], of_format[0]) < 1e-4);
       CHECK(nmse(of_format[1], of_format[0]) > 1e-8);  // it is rounded
     }
+}
+
+TEST_CASE("many tokens in fast arithmetic: its error, threads, and what is never rounded") {
+  for (const auto* kernels : available_kernels())
+    for (const index_t window : {0, 100})
+      for (const Format format : {Format::f32, Format::bf16}) {
+        CAPTURE(kernels->name);
+        CAPTURE(window);
+        const auto run = [&](index_t chunk, int threads, Arithmetic arithmetic, bool may_round) {
+          return chunked(*kernels, format, chunk, threads, window, 32, arithmetic, may_round);
+        };
+        const auto exact = run(200, 1, Arithmetic::invariant, true);
+        CHECK(same_bits(run(200, 2, Arithmetic::fast, false), exact));  // f32 weights around it
+        CHECK(same_bits(run(8, 2, Arithmetic::fast, true), run(8, 1, Arithmetic::invariant, true)));
+        const bool rounds = kernels->rounded() != nullptr;
+        for (const index_t chunk : {200, 97, 16}) {
+          const auto fast = run(chunk, 2, Arithmetic::fast, true);
+          CHECK(same_bits(fast, run(chunk, 3, Arithmetic::fast, true)));
+          CHECK(nmse(fast, exact) <= (rounds ? 2e-5 : 0));
+          if (chunk == 200) CHECK(same_bits(fast, exact) != rounds);
+        }
+      }
 }
 
 TEST_CASE("in double to the last digits") {

@@ -179,7 +179,7 @@ std::vector<Generated> generate_batch(std::span<const typename Session<Cfg>::Ite
         std::count(items[i].inputs.input_ids.begin(), items[i].inputs.input_ids.end(),
                    items[i].session->model().tokens.image_token_id));
   }
-  const ForwardOptions last{.logits_to_keep = 1, .stop = options.stop_token};
+  const ForwardOptions last{.logits_to_keep = 1, .stop = options.stop_token, .hidden_to_keep = 1};
   const auto end_all = [&](FinishReason reason) {
     for (auto& sequence : sequences) sequence.end(reason);
   };

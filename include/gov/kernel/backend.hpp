@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "gov/core/error.hpp"
+#include "gov/kernel/amx/rounded.hpp"
 #include "gov/kernel/arch.hpp"
 #include "gov/kernel/avx2/kernels.hpp"
 #include "gov/kernel/avx512/kernels.hpp"
@@ -98,9 +99,9 @@ struct TagList {
 };
 
 #if __has_include(<Eigen/Core>)
-using Tags = TagList<eigen, scalar, avx2, avx512>;
+using Tags = TagList<eigen, scalar, avx2, avx512, amx>;
 #else
-using Tags = TagList<scalar, avx2, avx512>;
+using Tags = TagList<scalar, avx2, avx512, amx>;
 #endif
 
 // nullptr if no such backend is built in, or this machine cannot run it.

@@ -10,6 +10,7 @@
 #include <limits>
 #include <string_view>
 
+#include "gov/core/arena.hpp"
 #include "gov/core/tensor.hpp"
 #include "gov/kernel/arithmetic.hpp"
 
@@ -29,13 +30,15 @@ struct MatmulArgs {
 // How a product's activations are held once they are rounded. A weight in FP4 unpacks into every
 // fourth number, hence the layouts of that name: groups of 128, [4][32] of numbers 4 i + j.
 enum class Packing : std::uint8_t {
-  none,         // not rounded: Kernels::matmul reads the f32 rows
-  bf16,         // [rows, in]
-  bf16_fours,   // likewise, by fours
-  int16,        // [rows, in] and a scale per 32
-  int16_fours,  // likewise, by fours
-  int8,         // [rows, in] and a scale per 32
-  int8_fours,   // likewise, even and odd numbers of a group apart
+  none,              // not rounded: Kernels::matmul reads the f32 rows
+  bf16,              // [rows, in]
+  bf16_fours,        // likewise, by fours
+  bf16_tiles,        // [rows / 16, in / 2, 16 rows, 2]
+  bf16_tiles_fours,  // likewise, by fours
+  int16,             // [rows, in] and a scale per 32
+  int16_fours,       // likewise, by fours
+  int8,              // [rows, in] and a scale per 32
+  int8_fours,        // likewise, even and odd numbers of a group apart
 };
 
 // Rounds rows of x into the layout of `packing`: row i of the result is row (pick ? pick[i] : i).
@@ -43,14 +46,14 @@ struct PackArgs {
   Rows<const float> x;  // [any, in]
   Packing packing{};
   const index_t* pick = nullptr;
-  index_t first = 0, last = 0;  // rows of the result to write
+  index_t first = 0, last = 0;  // rows of the result to write; first is a multiple of row_unit
   std::byte* out = nullptr;     // of row 0, 64-byte aligned
 };
 
 // As MatmulArgs, with rows [0, y.rows) of packed activations.
 struct RoundedMatmulArgs {
   Packing packing{};
-  const std::byte* x = nullptr;  // of the first row that is used
+  const std::byte* x = nullptr;  // of the first row that is used, a multiple of row_unit
   WeightView w;
   const float* bias = nullptr;
   Rows<float> y;
@@ -58,33 +61,57 @@ struct RoundedMatmulArgs {
   bool accumulate = false;
 };
 
-// One head of full attention over packed keys and values: out[i] = softmax(scale q_i k^T) v.
-struct FullAttentionArgs {
-  Rows<const float> q;                // [tokens, head_dim]
-  Rows<float> out;                    // likewise
-  const std::byte* packed = nullptr;  // by RoundedAttention::pack
-  index_t keys = 0;
-  double scale = 1;
-  std::byte* scratch = nullptr;  // scratch_bytes(keys), 64-byte aligned
+// Keys and values [first, first + k.rows) of one head, of `keys` in all, to be laid out for
+// RoundedAttention::attend; first is a multiple of 32, and so is k.rows but at the end.
+struct PackKeysArgs {
+  Rows<const float> k{}, v{};  // [some, head_dim]
+  index_t first = 0, keys = 0;
+  std::byte* out = nullptr;  // of the first key, 64-byte aligned
 };
 
-// Full attention with queries, keys, values and weights rounded to bf16.
+// The tokens of one key head: `group` queries each, which see keys [0, keys), or if `causal` token
+// t those of [0, seen + t) that are in its window; out = softmax(scale q k^T [+ sink]) v.
+struct RoundedAttentionArgs {
+  Rows<const float> q{};              // [tokens, group * head_dim]
+  Rows<float> out{};                  // likewise
+  index_t group = 1;                  // query heads of the key head
+  const std::byte* packed = nullptr;  // by RoundedAttention::pack
+  index_t keys = 0;
+  bool causal = false;
+  index_t seen = 0, window = 0;  // window 0: all before
+  const float* sinks = nullptr;  // [group] or null
+  double scale = 1;
+  std::byte* scratch = nullptr;  // scratch_bytes(keys), 64-byte aligned
+
+  index_t last_key(index_t token) const { return causal ? seen + token : keys; }
+  index_t first_key(index_t token) const {
+    const index_t last = last_key(token);
+    return window > 0 && last > window ? last - window : 0;
+  }
+};
+
+// Attention of many queries with queries, keys, values and weights rounded to bf16.
 struct RoundedAttention {
   bool (*serves)(index_t head_dim);
   index_t (*packed_bytes)(index_t keys, index_t head_dim);
   index_t (*scratch_bytes)(index_t keys);
-  void (*pack)(Rows<const float> k, Rows<const float> v, std::byte* out);
-  void (*attend)(const FullAttentionArgs&);
+  void (*pack)(const PackKeysArgs&);
+  void (*attend)(const RoundedAttentionArgs&);
 };
 
 // Products with rounded activations; a tag that has none has none of these.
 struct RoundedProducts {
   // What `rows` rows against a weight of this format take; none: the f32 kernel is as good.
   Packing (*packing)(Arithmetic arithmetic, Format format, index_t rows);
+  index_t (*row_unit)(Packing packing);  // rows that lie among each other; 0: not this tag's
   index_t (*row_bytes)(Packing packing, index_t in);
   void (*pack)(const PackArgs&);
   void (*matmul)(const RoundedMatmulArgs&);
-  RoundedAttention full_attention;
+  RoundedAttention attention;
+
+  index_t packed_bytes(Packing layout, index_t rows, index_t in) const {
+    return round_up(rows, row_unit(layout)) * row_bytes(layout, in);
+  }
 };
 
 // Softmax attention of one token's `group` query heads over the keys that they share:

@@ -10,6 +10,7 @@
 #include "gov/core/arena.hpp"
 #include "gov/core/parallel.hpp"
 #include "gov/core/rng.hpp"
+#include "gov/kernel/amx/limits.hpp"
 #include "gov/kernel/avx2/limits.hpp"
 #include "gov/kernel/avx512/limits.hpp"
 
@@ -38,6 +39,7 @@ struct LimitKernels {
   }
   // Of a backend that this machine runs. What is not named here builds on avx512.
   static LimitKernels by_name(std::string_view backend) {
+    if (backend == amx::name) return of<amx>();
     if (backend == avx2::name) return of<avx2>();
     if (backend == scalar::name || backend == eigen::name) return of<scalar>();
     return avx512::available() ? of<avx512>() : avx2::available() ? of<avx2>() : of<scalar>();

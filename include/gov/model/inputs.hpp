@@ -48,13 +48,14 @@ inline std::vector<std::vector<int>> unpad(std::span<const int> input_ids,
 struct ForwardOptions {
   index_t logits_to_keep = 0;  // of the last tokens; 0 is all, -1 none
   std::stop_token stop{};      // looked at between layers and tiles
+  index_t hidden_to_keep = 0;  // as logits_to_keep, of last_hidden_state
 };
 
 // Views into the session, valid until its next call. T is the scalar of the computation.
 template <class T>
 struct Outputs {
   Rows<const T> logits;               // [kept tokens, vocabulary]
-  Rows<const T> last_hidden_state;    // [tokens, hidden], after the final norm
+  Rows<const T> last_hidden_state;    // [kept tokens, hidden], after the final norm
   Rows<const T> image_hidden_states;  // [tiles * tokens, hidden]; empty without pixel_values
 };
 

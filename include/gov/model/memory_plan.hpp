@@ -70,11 +70,16 @@ index_t text_scratch_bytes(const SessionOptions& options, int threads) {
   const index_t rows = options.chunk;
   const index_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
   const index_t group = c.num_attention_heads / c.num_key_value_heads;
-  const index_t attention =
-      rows * 2 * (q + kv) + threads * round_up(group * options.context, cache_line / 4);
+  // The scores of few tokens, or for many all keys and values in bf16 and scores by six.
+  const index_t scores = threads * round_up(group * options.context, cache_line / 4),
+                packed = (kv + threads * 9) * (options.context + cache_line / 2);
+  const index_t attention = rows * 2 * (q + kv) + std::max(scores, packed);
+  const index_t rounded = (rows * c.num_experts_per_tok + c.num_local_experts * 16) *
+                          (std::max(c.hidden_size, c.intermediate_size) / 2 + cache_line);
   const index_t experts =
       rows * (c.num_local_experts +
-              c.num_experts_per_tok * (2 * c.hidden_size + 2 * c.intermediate_size + 4));
+              c.num_experts_per_tok * (2 * c.hidden_size + 2 * c.intermediate_size + 4)) +
+      rounded;
   const index_t values = rows * (3 * c.hidden_size + c.head_dim) + std::max(attention, experts) +
                          2 * Architecture<Cfg>::vocab_size;
   return values * index_t{sizeof(T)};
@@ -99,16 +104,14 @@ index_t tile_scratch_bytes() {
 }
 
 // `sessions` of them share the weights; their calls share one scratch, which grows by doubling.
-// Each keeps the hidden states of its last call, and of the one that runs.
+// What a call keeps for its caller (ForwardOptions) comes on top.
 template <class Cfg, class T = float>
 MemoryPlan plan_memory(index_t weight_bytes, const SessionOptions& options, index_t sessions = 1,
                        int threads = 1) {
   const SessionOptions each = settled<Cfg>(options);
   const index_t scratch =
       std::max(text_scratch_bytes<Cfg, T>(each, threads), tile_scratch_bytes<Cfg, T>());
-  const index_t kept = 2 * each.context * Architecture<Cfg>::hidden_size * index_t{sizeof(T)};
-  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"),
-          2 * scratch + checked_mul(sessions, kept, "hidden states")};
+  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"), 2 * scratch};
 }
 
 inline std::string gigabytes(index_t bytes) {

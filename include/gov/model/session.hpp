@@ -144,7 +144,8 @@ class Session {
     Session* session;
     const Inputs* inputs;
     std::vector<index_t> image_positions;
-    index_t done = 0, features_used = 0, keep_from = 0;
+    index_t done = 0, features_used = 0;
+    index_t logits_from = 0, hidden_from = 0;  // rows before them are not kept
   };
 
   template <class O>
@@ -214,9 +215,12 @@ class Session {
       if (id < 0 || id >= A::vocab_size)
         refuse(Errc::bad_argument, "input_ids", "ids in [0, " + std::to_string(A::vocab_size) + ")",
                std::to_string(id));
-    const index_t keep = options.logits_to_keep;
+    const auto first_kept = [&](index_t keep) {
+      return keep < 0 ? rows : keep == 0 ? 0 : std::max<index_t>(0, rows - keep);
+    };
     Part part{const_cast<Session*>(this), &inputs, {}};
-    part.keep_from = keep < 0 ? rows : keep == 0 ? 0 : std::max<index_t>(0, rows - keep);
+    part.logits_from = first_kept(options.logits_to_keep);
+    part.hidden_from = first_kept(options.hidden_to_keep);
     return part;
   }
 
@@ -236,8 +240,8 @@ class Session {
   void begin(const Part& part) {
     const index_t rows = part.inputs->rows();
     for (std::size_t i = 0; i < journals_.size(); ++i) state_.layers[i].save(journals_[i], rows);
-    next_hidden_.resize(static_cast<std::size_t>(rows * A::hidden_size));
-    next_logits_.resize(static_cast<std::size_t>((rows - part.keep_from) * A::vocab_size));
+    next_hidden_.resize(static_cast<std::size_t>((rows - part.hidden_from) * A::hidden_size));
+    next_logits_.resize(static_cast<std::size_t>((rows - part.logits_from) * A::vocab_size));
   }
   // What the call computed becomes what outputs() shows.
   void show() {
@@ -308,12 +312,16 @@ class Session {
   // Takes the hidden states, computes the logits that are kept, and commits the positions.
   template <class O>
   void finish(Context<T>& context, Part& part, Rows<T> x, O& observer) {
-    std::copy_n(x.data, x.rows * x.cols, next_hidden_.data() + part.done * A::hidden_size);
-    const index_t skip = std::clamp<index_t>(part.keep_from - part.done, 0, x.rows);
-    if (skip < x.rows) {
+    const auto skipped = [&](index_t from) {
+      return std::clamp<index_t>(from - part.done, 0, x.rows);
+    };
+    if (const index_t skip = skipped(part.hidden_from); skip < x.rows)
+      std::copy_n(x.row(skip), (x.rows - skip) * x.cols,
+                  next_hidden_.data() + (part.done + skip - part.hidden_from) * A::hidden_size);
+    if (const index_t skip = skipped(part.logits_from); skip < x.rows) {
       const Rows<T> logits(
-          next_logits_.data() + (part.done + skip - part.keep_from) * A::vocab_size, x.rows - skip,
-          A::vocab_size);
+          next_logits_.data() + (part.done + skip - part.logits_from) * A::vocab_size,
+          x.rows - skip, A::vocab_size);
       matmul(context, x.slice(skip, x.rows - skip), head(), nullptr, logits);
       observe(observer, "logits", logits);
     }

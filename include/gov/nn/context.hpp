@@ -3,6 +3,7 @@
 // (float; double as truth).
 #pragma once
 
+#include <algorithm>
 #include <stop_token>
 #include <type_traits>
 
@@ -49,5 +50,14 @@ struct Context {
                    .found = "a request to stop"});
   }
 };
+
+// Calls row(i) for each row, shared out in chunks of fixed size.
+template <class T, class F>
+void for_each_row(Context<T>& context, index_t rows, index_t width, F&& row) {
+  const index_t chunk = std::max<index_t>(1, 8192 / std::max<index_t>(1, width));
+  context.pool.parallel_for((rows + chunk - 1) / chunk, [&](index_t c) {
+    for (index_t i = c * chunk; i < std::min(rows, (c + 1) * chunk); ++i) row(i);
+  });
+}
 
 }  // namespace gov

@@ -150,7 +150,7 @@ struct MixtureOfExperts {
     for (auto& piece : pieces)
       if (piece.packing != kernel::Packing::none)
         piece.packed = context.arena.template allocate<std::byte>(
-            piece.count * rounded->row_bytes(piece.packing, x.cols));
+            rounded->packed_bytes(piece.packing, piece.count, x.cols));
     const auto is_packed = [](const auto& piece) { return piece.packed != nullptr; };
     if (!pick && std::none_of(pieces.begin(), pieces.end(), is_packed)) return;
     constexpr index_t chunk = 16, chunks = 8;  // of a piece's at most 128 rows

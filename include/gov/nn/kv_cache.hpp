@@ -101,6 +101,13 @@ class KvCache {
     const std::byte* const values = keys + heads_ * run_ * row_;
     return {Piece{keys, values, fits, begin}, Piece{keys, values, count - fits, 0}};
   }
+  // A head's keys and values of positions [first, first + k.rows), widened; rows of head_dim.
+  void copy(index_t head, index_t first, Rows<T> k, Rows<T> v) const {
+    for (index_t i = 0; i < k.rows; ++i) {
+      load(key(first + i, head), k.row(i));
+      load(value(first + i, head), v.row(i));
+    }
+  }
   // Of a piece: rows in a run, and numbers from one run to the next; rows are head_dim apart.
   index_t run() const { return run_; }
   index_t run_stride() const { return 2 * heads_ * run_ * head_dim_; }
@@ -144,6 +151,12 @@ class KvCache {
     return buffer_.data() + ((at / run_ * 2 * heads_ + head) * run_ + at % run_) * row_;
   }
   std::byte* value(index_t position, index_t head) { return key(position, head + heads_); }
+  const std::byte* key(index_t position, index_t head) const {
+    return const_cast<KvCache*>(this)->key(position, head);
+  }
+  const std::byte* value(index_t position, index_t head) const {
+    return key(position, head + heads_);
+  }
   index_t slot(index_t position) const { return ring_ ? position % capacity_ : position; }
 
   void store(const T* from, std::byte* to) const {
@@ -154,6 +167,15 @@ class KvCache {
         return;
       }
     std::copy_n(from, head_dim_, reinterpret_cast<T*>(to));
+  }
+  void load(const std::byte* from, T* to) const {
+    if constexpr (std::is_same_v<T, float>)
+      if (format_ == Format::bf16) {
+        const auto* const rounded = reinterpret_cast<const bf16*>(from);
+        for (index_t i = 0; i < head_dim_; ++i) to[i] = to_float(rounded[i]);
+        return;
+      }
+    std::copy_n(reinterpret_cast<const T*>(from), head_dim_, to);
   }
 
   index_t heads_ = 0, head_dim_ = 0, window_ = 0;

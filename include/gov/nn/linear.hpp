@@ -15,8 +15,8 @@ const std::byte* pack_rows(Context<T>& context, kernel::Packing packing, Input<T
                            const index_t* pick, index_t count) {
   constexpr index_t chunk = 16;
   const kernel::RoundedProducts& rounded = *context.kernels.rounded();
-  const index_t bytes = rounded.row_bytes(packing, x.cols);
-  std::byte* const packed = context.arena.template allocate<std::byte>(count * bytes);
+  const index_t bytes = rounded.packed_bytes(packing, count, x.cols);
+  std::byte* const packed = context.arena.template allocate<std::byte>(bytes);
   const auto pack = [&](index_t i) {
     if constexpr (std::is_same_v<T, float>)
       rounded.pack({x, packing, pick, i * chunk, std::min(count, i * chunk + chunk), packed});

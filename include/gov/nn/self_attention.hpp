@@ -54,10 +54,10 @@ struct SelfAttention {
     Query::forward(context, p.q_proj, x, q);
     KeyValue::forward(context, p.k_proj, x, k);
     KeyValue::forward(context, p.v_proj, x, v);
-    for (index_t t = 0; t < x.rows; ++t) {
+    for_each_row(context, x.rows, q_width + kv_width, [&](index_t t) {
       context.kernels.rope(q.row(t), shape.heads, shape.head_dim, cos.row(t), sin.row(t));
       context.kernels.rope(k.row(t), shape.kv_heads, shape.head_dim, cos.row(t), sin.row(t));
-    }
+    });
     const float* sinks = nullptr;
     if constexpr (C::attention_sinks) sinks = p.sinks.values();
     index_t first = 0;
@@ -67,7 +67,8 @@ struct SelfAttention {
       for (index_t t = 0; t < step.rows; ++t)
         cache.write(position + t, k.row(first + t), v.row(first + t));
       causal_attention(context, shape, q.slice(first, step.rows), cache, position, sinks,
-                       out.slice(first, step.rows), observer, layer);
+                       out.slice(first, step.rows), observer, layer,
+                       p.q_proj.weight.format != Format::f32);
       first += step.rows;
     }
     Output::forward(context, p.o_proj, out, y, true);

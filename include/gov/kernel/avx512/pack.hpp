@@ -43,7 +43,9 @@ inline PackedRow packed_row(Packing packing, index_t in) {
   // An odd number of cache lines keeps rows apart in a cache's sets.
   const auto spread = [](index_t bytes) { return round_up(bytes, cache_line) | cache_line; };
   switch (packing) {
-    case Packing::none: break;
+    case Packing::none:
+    case Packing::bf16_tiles:
+    case Packing::bf16_tiles_fours: break;
     case Packing::bf16: return {blocks * 64, spread(blocks * 64)};
     case Packing::bf16_fours: return {groups * 256, spread(groups * 256)};
     case Packing::int16: return {blocks * 64, spread(blocks * 68)};
@@ -53,6 +55,8 @@ inline PackedRow packed_row(Packing packing, index_t in) {
   }
   return {};
 }
+
+inline index_t row_unit(Packing packing) { return packed_row(packing, 1).bytes > 0 ? 1 : 0; }
 
 inline index_t packed_row_bytes(Packing packing, index_t in) {
   return packed_row(packing, in).bytes;
@@ -220,7 +224,9 @@ inline void pack(const PackArgs& args) {
     std::byte* const out = args.out + i * row.bytes;
     std::byte* const after = out + row.numbers;
     switch (args.packing) {
-      case Packing::none: assert(false); break;
+      case Packing::none:
+      case Packing::bf16_tiles:
+      case Packing::bf16_tiles_fours: assert(false); break;
       case Packing::bf16: pack_bf16(x, in, out); break;
       case Packing::bf16_fours: pack_bf16_fours(x, in, out); break;
       case Packing::int16: pack_int16(x, in, out, reinterpret_cast<float*>(after)); break;

@@ -11,8 +11,8 @@
 // takes subnormal numbers for zero.
 #pragma once
 
-#include "gov/kernel/avx512/full_attention.hpp"
 #include "gov/kernel/avx512/pack.hpp"
+#include "gov/kernel/avx512/rounded_attention.hpp"
 #include "gov/kernel/avx512/vec.hpp"
 
 #pragma GCC diagnostic push
@@ -130,10 +130,10 @@ GOV_SIMD void multiply_fp4_few(const RoundedMatmulArgs& args, index_t m, index_t
   GOV_UNROLL for (int i = 0; i < M; ++i) finish_one(args, m + i, n, sum_lanes(sum[i]));
 }
 
-// A group of a row as bf16 by fours, the scales added to the exponents. Scales that would leave
-// bf16's normal range go by way of f32.
+// A group of a row as bf16 by fours, `stride` bytes from one to the next, the scales added to the
+// exponents. Scales that would leave bf16's normal range go by way of f32.
 GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_t left,
-                          std::byte* out) {
+                          std::byte* out, index_t stride = 64) {
   const __m512i codes = load_codes(data, left), table = _mm512_load_si512(fp4_bf16);
   const int four = load_scales(scales, left);
   const __m512i picks = _mm512_set_epi64(0x8003800380038003, 0x8003800380038003, 0x8002800280028002,
@@ -145,7 +145,7 @@ GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_
     const __m512i words =
         _mm512_permutexvar_epi16(j == 0 ? codes : _mm512_srli_epi16(codes, 4 * j), table);
     const __mmask32 some = _mm512_test_epi16_mask(words, words);
-    _mm512_storeu_si512(out + j * 64, _mm512_mask_add_epi16(words, some, words, shift));
+    _mm512_storeu_si512(out + j * stride, _mm512_mask_add_epi16(words, some, words, shift));
   }
   const __m512i odd = _mm512_sub_epi16(spread, _mm512_set1_epi16(2));  // outside [2, 252]?
   if (_mm512_cmpgt_epu16_mask(odd, _mm512_set1_epi16(250)) != 0 && left > 0) {
@@ -156,7 +156,7 @@ GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_
       unsigned bits;
       __builtin_memcpy(&bits, &value, 4);
       const auto word = static_cast<std::uint16_t>(bits >> 16);  // exact but for subnormal numbers
-      __builtin_memcpy(out + k % 4 * 64 + k / 4 * 2, &word, 2);
+      __builtin_memcpy(out + k % 4 * stride + k / 4 * 2, &word, 2);
     }
   }
 }
@@ -361,7 +361,9 @@ inline void multiply_many_rows(const RoundedMatmulArgs& args) {
 
 inline void matmul(const RoundedMatmulArgs& args) {
   switch (args.packing) {
-    case Packing::none: assert(false); break;
+    case Packing::none:
+    case Packing::bf16_tiles:
+    case Packing::bf16_tiles_fours: assert(false); break;
     case Packing::bf16:
       return args.y.rows > most_few_rows ? multiply_many_rows<Packing::bf16>(args)
                                          : multiply_few_rows<Packing::bf16>(args, 0);
@@ -390,7 +392,8 @@ inline Packing packing(Arithmetic arithmetic, Format format, index_t rows) {
   return Packing::none;
 }
 
-inline constexpr RoundedProducts products{&packing, &packed_row_bytes, &pack, &matmul, tower};
+inline constexpr RoundedProducts products{&packing, &row_unit, &packed_row_bytes,
+                                          &pack,    &matmul,   attention_kernels};
 
 }  // namespace rounded
 

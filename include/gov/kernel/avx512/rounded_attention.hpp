@@ -1,6 +1,6 @@
-// Attention without a mask in bf16 (Arithmetic::fast): one head of a vision tower, every token sees
-// every token. Keys and values are laid out once per head so that a vector holds sixteen keys, then
-// sixteen numbers of the output, and nothing is summed across a vector:
+// Attention of many queries in bf16 (Arithmetic::fast): a vision tower's, where every token sees
+// every token, and a prompt's. Keys and values are laid out once per head so that a vector holds
+// sixteen keys, then sixteen numbers of the output, and nothing is summed across a vector:
 //   keys    [head_dim / 2][keys][2]     scores[q][16 keys] += (q pair) . (key pairs)
 //   values  [keys / 2][head_dim][2]     out[q][16 numbers] += (p pair) . (value pairs)
 // Queries, keys, values and exp(score - max) are rounded to bf16; sums, the softmax and its divisor
@@ -9,6 +9,7 @@
 
 #include "gov/kernel/avx512/kernels.hpp"
 #include "gov/kernel/avx512/pack.hpp"
+#include "gov/kernel/avx512/transpose.hpp"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -38,34 +39,30 @@ GOV_SIMD std::uint32_t bf16_pair(float low, float high) {
   return std::uint32_t{to_bf16(low).bits} | std::uint32_t{to_bf16(high).bits} << 16;
 }
 
-// k, v [keys, head_dim] of one head.
-inline GOV_TARGET_AVX512_BF16 void pack_head(Rows<const float> k, Rows<const float> v,
-                                             std::byte* out) {
-  const index_t keys = padded_keys(k.rows), width = k.cols;
-  auto* const key_pairs = reinterpret_cast<std::uint32_t*>(out);
-  std::byte* const value_pairs = out + keys * width * 2;
-  for (index_t first = 0; first < keys; first += 16) {
+inline GOV_TARGET_AVX512_BF16 void pack_head(const PackKeysArgs& args) {
+  const Rows<const float>&k = args.k, v = args.v;
+  const index_t keys = padded_keys(args.keys), width = k.cols, rows = padded_keys(k.rows);
+  auto* const key_pairs = reinterpret_cast<std::uint32_t*>(args.out) + args.first;
+  std::byte* const value_pairs = args.out + (keys + args.first) * width * 2;
+  for (index_t first = 0; first < rows; first += 16) {
     for (index_t d = 0; d < width; d += 16) {  // 16 keys of 16 numbers, transposed by pairs
-      alignas(64) std::uint32_t pairs[16][8];
-      for (index_t j = 0; j < 16; ++j) {
-        const bool there = first + j < k.rows;
-        const __m512 numbers =
-            there ? _mm512_loadu_ps(k.data + (first + j) * k.stride + d) : _mm512_setzero_ps();
-        _mm256_store_si256(reinterpret_cast<__m256i*>(pairs[j]),
-                           (__m256i)_mm512_cvtneps_pbh(numbers));
+      __m512i pairs[16];
+      GOV_UNROLL for (int j = 0; j < 16; ++j) {
+        const __m512 numbers = first + j < k.rows
+                                   ? _mm512_loadu_ps(k.data + (first + j) * k.stride + d)
+                                   : _mm512_setzero_ps();
+        pairs[j] = _mm512_zextsi256_si512((__m256i)_mm512_cvtneps_pbh(numbers));
       }
-      const __m512i picks = _mm512_mullo_epi32(
-          _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-          _mm512_set1_epi32(8));
-      for (index_t pair = 0; pair < 8; ++pair)
-        _mm512_storeu_si512(key_pairs + (d / 2 + pair) * keys + first,
-                            _mm512_i32gather_epi32(picks, &pairs[0][pair], 4));
+      transpose(pairs);
+      GOV_UNROLL for (int pair = 0; pair < 8; ++pair) {
+        _mm512_storeu_si512(key_pairs + (d / 2 + pair) * keys + first, pairs[pair]);
+      }
     }
   }
   const __m512i interleave =
       _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
                        21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  for (index_t j = 0; j < keys; j += 2)
+  for (index_t j = 0; j < rows; j += 2)
     for (index_t d = 0; d < width; d += 16) {
       const __m512 low =
           j < v.rows ? _mm512_loadu_ps(v.data + j * v.stride + d) : _mm512_setzero_ps();
@@ -81,11 +78,12 @@ GOV_SIMD __m512i broadcast_pair(const std::uint32_t* pair) {
   return _mm512_set1_epi32(static_cast<int>(*pair));
 }
 
-// scores[q][keys] of M queries, given as pairs.
+// scores[q][keys] of M queries, given as pairs, for keys [begin, end).
 template <int M>
 GOV_SIMD void score_block(const std::uint32_t (*queries)[128], const std::uint32_t* key_pairs,
-                          index_t keys, index_t width, float scale, float* scores) {
-  for (index_t j = 0; j < keys; j += key_unit) {
+                          index_t keys, index_t begin, index_t end, index_t width, float scale,
+                          float* scores) {
+  for (index_t j = begin; j < end; j += key_unit) {
     __m512 sum[M][2];
     GOV_UNROLL for (int q = 0; q < M; ++q) sum[q][0] = sum[q][1] = _mm512_setzero_ps();
     for (index_t pair = 0; pair < width / 2; ++pair) {
@@ -105,41 +103,48 @@ GOV_SIMD void score_block(const std::uint32_t (*queries)[128], const std::uint32
   }
 }
 
-// exp(score - max) as bf16, zeros behind the last key; returns 1 / sum of the rounded ones.
-GOV_SIMD float exponentials(const float* scores, index_t count, index_t keys, std::byte* out) {
-  __m512 most = _mm512_set1_ps(-__builtin_inff());
-  index_t j = 0;
-  for (; j + 16 <= count; j += 16) most = _mm512_max_ps(_mm512_loadu_ps(scores + j), most);
-  if (j < count)
-    most = _mm512_mask_max_ps(most, first_lanes(count - j), _mm512_loadu_ps(scores + j), most);
+// Lanes of keys [j, j + 16) that are in [first, last).
+GOV_SIMD unsigned lanes_below(index_t count) {
+  return count <= 0 ? 0u : count >= 16 ? 0xffffu : (1u << count) - 1u;
+}
+GOV_SIMD __mmask16 lanes_between(index_t first, index_t last) {
+  return static_cast<__mmask16>(lanes_below(last) & ~lanes_below(first));
+}
+
+// exp(score - max) of keys [first, last) as bf16, zeros for the rest of [begin, end); returns
+// 1 / sum of the rounded ones, exp(sink - max) with them.
+GOV_SIMD float exponentials(const float* scores, index_t first, index_t last, index_t begin,
+                            index_t end, const float* sink, std::byte* out) {
+  __m512 most = _mm512_set1_ps(sink ? *sink : -__builtin_inff());
+  for (index_t j = begin; j < end; j += 16)
+    most = _mm512_mask_max_ps(most, lanes_between(first - j, last - j), _mm512_loadu_ps(scores + j),
+                              most);
   float top = _mm512_reduce_max_ps(most);
   if (!(top > -__builtin_inff())) top = 0.f;
   const __m512 shift = _mm512_set1_ps(top);
   __m512 sum = _mm512_setzero_ps();
-  for (j = 0; j < keys; j += 16) {
-    const index_t left = count - j;
-    const __mmask16 there = left >= 16 ? static_cast<__mmask16>(0xffff)
-                            : left > 0 ? first_lanes(left)
-                                       : static_cast<__mmask16>(0);
-    const __m512 e =
-        _mm512_maskz_mov_ps(there, exp(_mm512_sub_ps(_mm512_loadu_ps(scores + j), shift)));
+  for (index_t j = begin; j < end; j += 16) {
+    const __m512 e = _mm512_maskz_mov_ps(lanes_between(first - j, last - j),
+                                         exp(_mm512_sub_ps(_mm512_loadu_ps(scores + j), shift)));
     const __m256i words = (__m256i)_mm512_cvtneps_pbh(e);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + j * 2), words);
     sum = _mm512_add_ps(sum, from_bf16(words));
   }
-  const float total = sum_lanes(sum);
+  float total = sum_lanes(sum);
+  if (sink) total += _mm512_cvtss_f32(exp(_mm512_set1_ps(*sink - top)));
   return total == 0.f ? 0.f : 1.f / total;
 }
 
-// out[q][d .. d + 16 V) = sum_j p[q][j] v[j][d ..] * inverse[q]
+// out[q][d .. d + 16 V) = sum_j p[q][j] v[j][d ..] * inverse[q] over keys [begin, end)
 template <int M, int V>
 GOV_SIMD void mix_block(const std::byte* p, const std::byte* value_pairs, index_t keys,
-                        index_t width, const float* inverse, Rows<float> out, index_t d) {
+                        index_t begin, index_t end, index_t width, const float* inverse,
+                        float* const* out, index_t d) {
   __m512 sum[M][V];
   GOV_UNROLL for (int q = 0; q < M; ++q) {
     GOV_UNROLL for (int i = 0; i < V; ++i) sum[q][i] = _mm512_setzero_ps();
   }
-  for (index_t pair = 0; pair < keys / 2; ++pair) {
+  for (index_t pair = begin / 2; pair < end / 2; ++pair) {
     __m512bh values[V];
     GOV_UNROLL for (int i = 0; i < V; ++i) {
       values[i] = (__m512bh)_mm512_loadu_si512(value_pairs + (pair * width + d + i * 16) * 4);
@@ -154,43 +159,54 @@ GOV_SIMD void mix_block(const std::byte* p, const std::byte* value_pairs, index_
   }
   GOV_UNROLL for (int q = 0; q < M; ++q) {
     GOV_UNROLL for (int i = 0; i < V; ++i) {
-      _mm512_storeu_ps(out.data + q * out.stride + d + i * 16,
-                       _mm512_mul_ps(sum[q][i], _mm512_set1_ps(inverse[q])));
+      _mm512_storeu_ps(out[q] + d + i * 16, _mm512_mul_ps(sum[q][i], _mm512_set1_ps(inverse[q])));
     }
   }
 }
 
+// Queries [row, row + M), counted by tokens, then heads.
 template <int M>
-inline GOV_TARGET_AVX512_BF16 void attend_block(const FullAttentionArgs& args, index_t row) {
-  const index_t width = args.q.cols, keys = padded_keys(args.keys);
+inline GOV_TARGET_AVX512_BF16 void attend_block(const RoundedAttentionArgs& args, index_t row) {
+  const index_t group = args.group, width = args.q.cols / group, keys = padded_keys(args.keys);
   std::uint32_t queries[M][128];
+  float* out[M];
   for (int q = 0; q < M; ++q) {
-    const float* const from = args.q.data + (row + q) * args.q.stride;
+    const index_t token = (row + q) / group, head = (row + q) % group;
+    const float* const from = args.q.row(token) + head * width;
+    out[q] = args.out.row(token) + head * width;
     for (index_t pair = 0; pair < width / 2; ++pair)
       queries[q][pair] = bf16_pair(from[2 * pair], from[2 * pair + 1]);
   }
+  const index_t begin = args.first_key(row / group) / key_unit * key_unit,
+                end = padded_keys(args.last_key((row + M - 1) / group));
   auto* const scores = reinterpret_cast<float*>(args.scratch);
   std::byte* const p = args.scratch + query_block * keys * 4;
-  score_block<M>(queries, reinterpret_cast<const std::uint32_t*>(args.packed), keys, width,
-                 static_cast<float>(args.scale), scores);
+  score_block<M>(queries, reinterpret_cast<const std::uint32_t*>(args.packed), keys, begin, end,
+                 width, static_cast<float>(args.scale), scores);
   float inverse[M];
-  for (int q = 0; q < M; ++q)
-    inverse[q] = exponentials(scores + q * keys, args.keys, keys, p + q * keys * 2);
+  for (int q = 0; q < M; ++q) {
+    const index_t token = (row + q) / group;
+    inverse[q] =
+        exponentials(scores + q * keys, args.first_key(token), args.last_key(token), begin, end,
+                     args.sinks ? args.sinks + (row + q) % group : nullptr, p + q * keys * 2);
+  }
   const std::byte* const value_pairs = args.packed + keys * width * 2;
-  const Rows<float> out(args.out.data + row * args.out.stride, M, width, args.out.stride);
   index_t d = 0;
-  for (; d + 64 <= width; d += 64) mix_block<M, 4>(p, value_pairs, keys, width, inverse, out, d);
-  for (; d < width; d += 16) mix_block<M, 1>(p, value_pairs, keys, width, inverse, out, d);
+  for (; d + 64 <= width; d += 64)
+    mix_block<M, 4>(p, value_pairs, keys, begin, end, width, inverse, out, d);
+  for (; d < width; d += 16)
+    mix_block<M, 1>(p, value_pairs, keys, begin, end, width, inverse, out, d);
 }
 
-inline void full_attention(const FullAttentionArgs& args) {
+inline void attend(const RoundedAttentionArgs& args) {
+  const index_t rows = args.q.rows * args.group;
   index_t row = 0;
-  for (; row + query_block <= args.q.rows; row += query_block) attend_block<query_block>(args, row);
-  for (; row < args.q.rows; ++row) attend_block<1>(args, row);
+  for (; row + query_block <= rows; row += query_block) attend_block<query_block>(args, row);
+  for (; row < rows; ++row) attend_block<1>(args, row);
 }
 
-inline constexpr RoundedAttention tower{&serves, &head_bytes, &score_bytes, &pack_head,
-                                        &full_attention};
+inline constexpr RoundedAttention attention_kernels{&serves, &head_bytes, &score_bytes, &pack_head,
+                                                    &attend};
 
 }  // namespace gov::kernel::on_avx512::rounded
 
