@@ -1,11 +1,10 @@
 // attention per backend: decode (one token, a long cache) and prefill-like calls. GB/s counts keys
 // and values once, as stored; GFLOP/s counts the two products. One thread, but for decode, which is
-// a layer's causal attention over its cache on a pool.
-#include <benchmark/benchmark.h>
-
+// a layer's causal attention over its cache on a pool; tower is a vision layer's whole attention.
 #include <string>
 #include <vector>
 
+#include "benchmarks/limit_counters.hpp"
 #include "gov/core/rng.hpp"
 #include "gov/kernel/backend.hpp"
 #include "gov/nn/attention.hpp"
@@ -48,11 +47,10 @@ void attention(benchmark::State& state, const kernel::Kernels<float>* kernels, S
     kernels->attention(args);
     benchmark::DoNotOptimize(out.data());
   }
-  const double pairs =
-      static_cast<double>(shape.keys * shape.head_dim) * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = benchmark::Counter(pairs * 8e-9, benchmark::Counter::kIsRate);
-  state.counters["GFLOP/s"] = benchmark::Counter(pairs * 4e-9 * static_cast<double>(shape.group),
-                                                 benchmark::Counter::kIsRate);
+  const auto pairs = static_cast<double>(shape.keys * shape.head_dim);
+  const bench::MachineLimits& limits = bench::machine_limits(1);
+  bench::set_counters(state, {4 * pairs * static_cast<double>(shape.group), 8 * pairs, false},
+                      limits.read_bytes_per_s, limits.arithmetic.f32_flops_per_s);
 }
 
 // One token of GPT-OSS with `depth` positions in the cache; 8 units of work over the threads.
@@ -75,9 +73,36 @@ void decode(benchmark::State& state, const kernel::Kernels<float>* kernels, Form
                      Rows<float>(out.data(), 1, shape.heads * shape.head_dim), none, 0);
     benchmark::DoNotOptimize(out.data());
   }
-  state.counters["GB/s"] = benchmark::Counter(
-      static_cast<double>(cache.bytes()) * 1e-9 * static_cast<double>(state.iterations()),
-      benchmark::Counter::kIsRate);
+  const bench::MachineLimits& limits = bench::machine_limits(threads);
+  bench::set_counters(state,
+                      {4.0 * static_cast<double>(shape.heads * shape.head_dim * depth),
+                       static_cast<double>(cache.bytes())},
+                      limits.read_bytes_per_s, limits.arithmetic.f32_flops_per_s);
+}
+
+// The 1,025 tokens of a tile, 16 heads of 64; queries, keys and values are rounded if the policy
+// and the backend have it so.
+void tower(benchmark::State& state, const kernel::Kernels<float>* kernels, Arithmetic arithmetic) {
+  constexpr AttentionShape shape{16, 16, 64};
+  constexpr index_t tokens = 1025, width = shape.heads * shape.head_dim;
+  Rng rng(1);
+  std::vector<float> values(4 * tokens * width);
+  for (float& value : values) value = static_cast<float>(rng.uniform() - 0.5);
+  const auto part = [&](index_t i) {
+    return Rows<float>(values.data() + i * tokens * width, tokens, width);
+  };
+  ThreadPool pool(1);
+  Arena arena;
+  Context<float> context{*kernels, pool, arena, {}, arithmetic};
+  for (auto _ : state) {
+    full_attention(context, shape, part(0), part(1), part(2), part(3), true);
+    benchmark::DoNotOptimize(values.data());
+  }
+  const bench::MachineLimits& limits = bench::machine_limits(1);
+  bench::set_counters(state,
+                      {4.0 * static_cast<double>(tokens * tokens * width),
+                       3.0 * static_cast<double>(tokens * width) * 4, false},
+                      limits.read_bytes_per_s, limits.flops_per_s(arithmetic));
 }
 
 void softmax(benchmark::State& state, const kernel::Kernels<float>* kernels) {
@@ -87,8 +112,9 @@ void softmax(benchmark::State& state, const kernel::Kernels<float>* kernels) {
     kernels->softmax(x.data(), state.range(0));
     benchmark::DoNotOptimize(x.data());
   }
-  state.counters["values/s"] = benchmark::Counter(
-      static_cast<double>(state.iterations() * state.range(0)), benchmark::Counter::kIsRate);
+  const double values = static_cast<double>(state.iterations() * state.range(0));
+  state.counters["values/s"] = benchmark::Counter(values, benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = benchmark::Counter(values * 8e-9, benchmark::Counter::kIsRate);
 }
 
 const bool registered = [] {
@@ -108,6 +134,14 @@ const bool registered = [] {
                                      decode, kernels, format, 32768, threads)
             ->Unit(benchmark::kMicrosecond)
             ->UseRealTime();
+    for (const Arithmetic arithmetic : {Arithmetic::invariant, Arithmetic::fast}) {
+      const auto* const rounded = kernels->rounded();
+      if (arithmetic == Arithmetic::fast && !(rounded && rounded->attention.serves(64))) continue;
+      benchmark::RegisterBenchmark(
+          ("tower/" + name + "/" + std::string(to_string(arithmetic))).c_str(), tower, kernels,
+          arithmetic)
+          ->Unit(benchmark::kMicrosecond);
+    }
     benchmark::RegisterBenchmark(("softmax/" + name).c_str(), softmax, kernels)
         ->Arg(128)
         ->Arg(4096);

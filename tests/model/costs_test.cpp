@@ -51,10 +51,33 @@ TEST_CASE("gpt-oss-20b: flops of a prefill") {
   CHECK(prefill_flops<GptOss20b>(Shapes<GptOss20b>("f32").list, 0, 512) == flops);
 }
 
+TEST_CASE("gpt-oss-20b: bytes of a prefill") {
+  const Shapes<GptOss20b> shapes("mxfp4-q8");
+  // One token is a step without its own chunk.
+  const auto one = prefill_bytes<GptOss20b>(shapes.list, 9, 1, 512, 2),
+             step = decode_bytes<GptOss20b>(shapes.list, 9, 1, 2);
+  CHECK(one.weights == doctest::Approx(step.weights));
+  CHECK(one.caches == step.caches);
+  // 512 tokens meet every expert: 24 x 32 x 24.9 M at 4.25 bits, 10.15 GB.
+  const double experts = 24 * 32 * 3 * 2880.0 * 2880 * 17 / 32;
+  const auto whole = prefill_bytes<GptOss20b>(shapes.list, 0, 512, 512);
+  CHECK(whole.weights == doctest::Approx(experts + 1.32e9).epsilon(0.01));
+  // 12 full layers see 512 keys, 12 sliding ones all of a chunk and 127 before.
+  CHECK(whole.caches == 24.0 * 512 * 2 * 512 * 4);
+  const auto halves = prefill_bytes<GptOss20b>(shapes.list, 0, 512, 256);
+  const auto sizes = LanguageSizes::bytes<GptOss20b>(shapes.list);
+  CHECK(halves.weights ==
+        doctest::Approx(2 * whole.weights - sizes.head - 512 * sizes.embedding_row));
+  CHECK(halves.caches == 2.0 * 512 * 4 * (12.0 * (256 + 512) + 12.0 * (256 + 383)));
+}
+
 TEST_CASE("InternViT-300M: flops of a tile") {
   const double flops = tile_flops<GovGptOss20b>(Shapes<GovGptOss20b>("bf16").list);
   CHECK(flops == doctest::Approx(734e9).epsilon(0.01));
   CHECK(tile_flops<GptOss20b>(Shapes<GptOss20b>("bf16").list) == 0);
+  // 304 M parameters of the tower and 20 M of the projector, in 16 bits but for vectors.
+  CHECK(tile_bytes(Shapes<GovGptOss20b>("bf16").list) == doctest::Approx(648e6).epsilon(0.01));
+  CHECK(tile_bytes(Shapes<GptOss20b>("bf16").list) == 0);
 }
 
 struct Tied : GptOss {

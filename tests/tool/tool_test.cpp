@@ -117,6 +117,11 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
       {"bench", "--preset", "Digits", "--depth", "100", "--context", "600"},
       {"bench", "--preset", "Digits", "--prefill", "0", "--decode", "0", "--tiles", "0"},
       {"bench", "--preset", "Digits", "--prefill", "9000000000000000000"},
+      {"bench", "--preset", "Digits", "--prefill", "16,9000000000000000000"},
+      {"bench", "--preset", "Digits", "--depth", "0,-1"},
+      {"bench", "--preset", "Digits", "--batch", "1,0"},
+      {"bench", "--preset", "Digits", "--tiles", "1,-1"},
+      {"bench", "--preset", "Digits", "--depth", "0,100", "--context", "600"},
       {"generate"},
       {"generate", "--model", "x"},
       {"generate", "--prompt", "x"},
@@ -745,6 +750,49 @@ TEST_CASE("bench: one JSON object with the fields of the documentation") {
   for (const char* part : {"Digits, mxfp4-bf16, ", "prefill ", "decode ", "vision ",
                            "limits before", "limits after", " tokens/s", " ms/tile"})
     CHECK(has(table, part));
+}
+
+TEST_CASE("bench: lists are measured in one run, each at the first of the others") {
+  const Json json = parse_json(
+      good({"bench",    "--preset", "Digits",        "--probe-gb", "0.002",     "--threads",
+            "1",        "--json",   "--repetitions", "1",          "--prefill", "16,32",
+            "--decode", "3",        "--depth",       "0,20,40",    "--batch",   "2,1",
+            "--chunk",  "16",       "--tiles",       "1,3"})
+          .out,
+      "stdout");
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < json.at("rows").size(); ++i) {
+    const Json row = json.at("rows").at(i);
+    const std::string work(row.at("work").as_string());
+    std::string text = work;
+    for (const char* key : {"tokens", "batch", "depth"})
+      if (work != "vision") text += " " + std::to_string(row.at(key).as_int());
+    if (work == "vision") text += " " + std::to_string(row.at("tiles").as_int());
+    found.push_back(text);
+    CAPTURE(text);
+    const auto number = [&](const char* key) { return row.at(key).as<double>(); };
+    const double seconds = row.at("repetitions_s").at(0).as<double>();
+    CHECK(row.at("repetitions_s").size() == 1);
+    CHECK(number("share_of_flop_limit") ==
+          doctest::Approx(number("flops") / seconds / json.at("limit_flops_per_s").as<double>()));
+    CHECK(number("share_of_read_limit") ==
+          doctest::Approx(number("bytes") / seconds /
+                          json.at("limit_read_bytes_per_s").as<double>()));
+    if (work == "vision")
+      CHECK(number("ms_per_tile") == doctest::Approx(1e3 * seconds / number("tiles")));
+    else
+      CHECK(number("tokens_per_s") ==
+            doctest::Approx(number("tokens") * number("batch") / seconds));
+  }
+  CHECK(found == std::vector<std::string>{"prefill 16 1 0", "prefill 32 1 0", "decode 3 2 0",
+                                          "decode 3 1 0", "vision 1", "vision 3", "prefill 16 1 20",
+                                          "decode 3 2 20", "prefill 16 1 40", "decode 3 2 40"});
+  CHECK(json.at("prefill").as_int() == 16);
+  CHECK(json.at("batch").as_int() == 2);
+  CHECK(json.at("context").as_int() == 32);
+  CHECK(json.at("machine").at("processors").as_int() > 0);
+  CHECK(json.at("machine").at("memory_bytes").as_int() > 0);
+  CHECK(json.at("machine").at("processor").as_string() != "");
 }
 
 TEST_CASE("Ctrl-C ends a benchmark") {

@@ -1,14 +1,19 @@
 // What a model must do at least, from its geometry and the formats that hold its weights: flops of
-// a prefill and of a tile (a multiply-add is two), bytes that a decoding step reads. Against the
-// limits of a machine (kernel/limits.hpp) these say how near to them a run came.
+// a prefill and of a tile (a multiply-add is two), bytes that they and a decoding step read.
+// Against the limits of a machine (kernel/limits.hpp) these say how near to them a run came.
 //
 //   prefill of n tokens   2 n (dense + experts k/E) + 2 head + 4 sum over layers and tokens of
 //                         heads head_dim min(position + 1, window)
 //   step of B sequences   dense + head + E (1 - (1 - k/E)^B) experts, an embedding row each, and
 //                         2 kv_heads head_dim min(length, window) of each cache
+//   prefill in chunks     a chunk of B tokens reads what a step of B does, but of the one cache
+//                         once what any of them sees; the head only at the end
+//   prefill, in chunks    each chunk reads as a step of so many tokens does, and once each key
+//                         and value that any of them sees
 // Norms, softmax and activations are left out of the flops, activations out of the bytes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 #include <vector>
@@ -78,6 +83,12 @@ double chosen_share(const C& config) {
          static_cast<double>(config.num_local_experts);
 }
 
+// Experts that at least one of so many tokens chooses.
+template <class C>
+double share_of_any(const C& config, double tokens) {
+  return 1 - std::pow(1 - chosen_share(config), tokens);
+}
+
 }  // namespace costs_detail
 
 // Tokens at positions [first, first + count) of one sequence, with the logits of the last.
@@ -106,11 +117,44 @@ StepBytes decode_bytes(const std::vector<ParameterRef>& parameters, index_t posi
   constexpr auto& c = Architecture<Cfg>::language_config;
   const auto sizes = LanguageSizes::bytes<Cfg>(parameters);
   const auto sequences = static_cast<double>(batch);
-  const double touched = 1 - std::pow(1 - chosen_share(c), sequences);
-  return {sizes.dense + sizes.head + sizes.experts * touched + sequences * sizes.embedding_row,
+  return {sizes.dense + sizes.head + sizes.experts * share_of_any(c, sequences) +
+              sequences * sizes.embedding_row,
           sequences * keys_seen(c, position, position + 1) *
               static_cast<double>(2 * c.num_key_value_heads * c.head_dim) *
               static_cast<double>(cache_number_bytes)};
+}
+
+// Tokens at positions [first, first + count) of one sequence, `chunk` at a time.
+template <class Cfg>
+StepBytes prefill_bytes(const std::vector<ParameterRef>& parameters, index_t first, index_t count,
+                        index_t chunk, index_t cache_number_bytes = 4) {
+  using namespace costs_detail;
+  constexpr auto& c = Architecture<Cfg>::language_config;
+  const auto sizes = LanguageSizes::bytes<Cfg>(parameters);
+  StepBytes bytes{sizes.head, 0};
+  for (index_t done = 0; done < count; done += chunk) {
+    const index_t tokens = std::min(chunk, count - done), seen = first + done + tokens;
+    bytes.weights += sizes.dense + sizes.experts * share_of_any(c, static_cast<double>(tokens)) +
+                     static_cast<double>(tokens) * sizes.embedding_row;
+    for (index_t layer = 0; layer < c.num_hidden_layers; ++layer) {
+      const index_t window = c.window(layer);
+      bytes.caches += static_cast<double>(window ? std::min(seen, window - 1 + tokens) : seen) *
+                      static_cast<double>(2 * c.num_key_value_heads * c.head_dim) *
+                      static_cast<double>(cache_number_bytes);
+    }
+  }
+  return bytes;
+}
+
+// Weights of the tower and the projector, which each tile reads once.
+inline double tile_bytes(const std::vector<ParameterRef>& parameters) {
+  double bytes = 0;
+  for (const auto& p : parameters)
+    if (p.name.find("vision_tower") != p.name.npos ||
+        p.name.find("multi_modal_projector") != p.name.npos)
+      bytes +=
+          static_cast<double>(p.data_bytes(p.storage->format) + p.scales_bytes(p.storage->format));
+  return bytes;
 }
 
 // One tile of the tower's own size, to projected features.

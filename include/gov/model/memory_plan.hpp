@@ -111,7 +111,9 @@ MemoryPlan plan_memory(index_t weight_bytes, const SessionOptions& options, inde
   const SessionOptions each = settled<Cfg>(options);
   const index_t scratch =
       std::max(text_scratch_bytes<Cfg, T>(each, threads), tile_scratch_bytes<Cfg, T>());
-  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"), 2 * scratch};
+  const index_t logits = sessions * Architecture<Cfg>::vocab_size * index_t{sizeof(T)};
+  return {weight_bytes, checked_mul(sessions, cache_bytes<Cfg, T>(each), "caches"),
+          2 * scratch + logits};
 }
 
 inline std::string gigabytes(index_t bytes) {

@@ -146,6 +146,11 @@ class Session {
     std::vector<index_t> image_positions;
     index_t done = 0, features_used = 0;
     index_t logits_from = 0, hidden_from = 0;  // rows before them are not kept
+
+    // Of the next `rows`, those before row `from`.
+    index_t skipped(index_t from, index_t rows) const {
+      return std::clamp<index_t>(from - done, 0, rows);
+    }
   };
 
   template <class O>
@@ -279,12 +284,55 @@ class Session {
     observe(observer, "inputs_embeds", x);
     A::Language::forward(context, data.params.language_model(), data.rope,
                          std::span<const DecoderStep<T>>(steps, count), x, observer);
+    keep_logits(context, {owners, count}, {steps, count}, x, observer);
     row = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      owners[i]->session->finish(context, *owners[i], x.slice(row, steps[i].rows), observer);
+      owners[i]->session->finish(*owners[i], x.slice(row, steps[i].rows));
       row += steps[i].rows;
     }
     return true;
+  }
+
+  // The logits that are wanted of x; where they are few, all parts share one pass over the head.
+  template <class O>
+  static void keep_logits(Context<T>& context, std::span<Part* const> parts,
+                          std::span<const DecoderStep<T>> steps, Rows<const T> x, O& observer) {
+    constexpr index_t few = 64;
+    const ArenaScope scope(context.arena);
+    const WeightView head = parts.front()->session->head();
+    const auto wanted = [&](std::size_t i) {
+      return steps[i].rows - parts[i]->skipped(parts[i]->logits_from, steps[i].rows);
+    };
+    index_t total = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) total += wanted(i);
+    Rows<T> together;
+    if (parts.size() > 1 && total <= few) {
+      const auto rows = context.rows(total, A::hidden_size);
+      together = context.rows(total, A::vocab_size);
+      index_t end = 0, to = 0;
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        end += steps[i].rows;
+        for (index_t from = end - wanted(i); from < end; ++from)
+          std::copy_n(x.row(from), x.cols, rows.row(to++));
+      }
+      matmul(context, rows, head, nullptr, together);
+    }
+    index_t end = 0, taken = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      end += steps[i].rows;
+      const index_t count = wanted(i);
+      if (count == 0) continue;
+      const Part& part = *parts[i];
+      const index_t first = part.done + steps[i].rows - count - part.logits_from;
+      const Rows<T> logits(part.session->next_logits_.data() + first * A::vocab_size, count,
+                           A::vocab_size);
+      if (together.rows > 0)
+        std::copy_n(together.row(taken), count * A::vocab_size, logits.data);
+      else
+        matmul(context, x.slice(end - count, count), head, nullptr, logits);
+      taken += count;
+      observe(observer, "logits", logits);
+    }
   }
 
   // x [rows, hidden] = embeddings of the part's next tokens, image features in their places.
@@ -309,22 +357,11 @@ class Session {
     }
   }
 
-  // Takes the hidden states, computes the logits that are kept, and commits the positions.
-  template <class O>
-  void finish(Context<T>& context, Part& part, Rows<T> x, O& observer) {
-    const auto skipped = [&](index_t from) {
-      return std::clamp<index_t>(from - part.done, 0, x.rows);
-    };
-    if (const index_t skip = skipped(part.hidden_from); skip < x.rows)
+  // Takes the hidden states that are kept and commits the positions.
+  void finish(Part& part, Rows<const T> x) {
+    if (const index_t skip = part.skipped(part.hidden_from, x.rows); skip < x.rows)
       std::copy_n(x.row(skip), (x.rows - skip) * x.cols,
                   next_hidden_.data() + (part.done + skip - part.hidden_from) * A::hidden_size);
-    if (const index_t skip = skipped(part.logits_from); skip < x.rows) {
-      const Rows<T> logits(
-          next_logits_.data() + (part.done + skip - part.logits_from) * A::vocab_size,
-          x.rows - skip, A::vocab_size);
-      matmul(context, x.slice(skip, x.rows - skip), head(), nullptr, logits);
-      observe(observer, "logits", logits);
-    }
     for (auto& layer : state_.layers) layer.commit(x.rows);
     part.done += x.rows;
   }

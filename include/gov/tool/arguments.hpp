@@ -1,6 +1,7 @@
 // What the command line of the tool can say, one struct a command.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,17 +60,38 @@ struct DumpArguments : PromptArguments {
   std::string pixel_values, output;
 };
 
+// One session of gov bench: what is measured behind `depth` tokens.
+struct BenchPoint {
+  index_t depth = 0;
+  std::vector<index_t> prefill, batch;
+  bool vision = false;
+};
+
+// The first number of each list is where the other lists are measured.
 struct BenchArguments : RunArguments {
   std::string preset;  // or model
   bool random_weights = false;
-  index_t prefill = 512, decode = 64, depth = 0, batch = 1, repetitions = 3;
-  std::optional<index_t> tiles;  // default: 1 where there is a tower
+  std::vector<index_t> prefill{512}, depth{0}, batch{1};
+  index_t decode = 64, repetitions = 3;
+  std::vector<index_t> tiles{};  // empty: 1 where there is a tower
   double probe_gb = 3;
   bool json = false;
 
-  // Positions that one sequence takes.
+  // Every length and batch at the first depth; at the others the first of each.
+  std::vector<BenchPoint> points() const {
+    std::vector<BenchPoint> points{{depth.front(), prefill, batch, true}};
+    for (std::size_t i = 1; i < depth.size(); ++i)
+      points.push_back({depth[i], {prefill.front()}, {batch.front()}, false});
+    return points;
+  }
+  // Positions that one sequence of a point takes, and of any.
+  index_t positions(const BenchPoint& point) const {
+    return std::max<index_t>(1, point.depth + std::max(decode, std::ranges::max(point.prefill)));
+  }
   index_t positions() const {
-    return std::max<index_t>(1, depth + std::max<index_t>(prefill, decode));
+    index_t most = 1;
+    for (const BenchPoint& point : points()) most = std::max(most, positions(point));
+    return most;
   }
 };
 

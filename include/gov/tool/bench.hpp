@@ -1,6 +1,7 @@
 // gov bench: how fast a model prefills, decodes and sees, beside the limits that the machine shows
 // in the same run. Random tokens, as their values change little; greedy decoding through sessions,
-// as generation does it. Every measurement is warmed up and repeated.
+// as generation does it. Every measurement is warmed up and repeated. Lists of depths, batches and
+// prompt lengths are measured in one run, each list at the first of the others.
 #pragma once
 
 #include "gov/infer/generate.hpp"
@@ -17,29 +18,48 @@ class Bench {
   using Model = GovModel<Cfg>;
   using Item = typename Session<Cfg>::Item;
 
-  Bench(const Model& model, const BenchArguments& arguments)
-      : model_(model), arguments_(arguments), session_(model.session(options())) {}
+  Bench(const Model& model, const BenchArguments& arguments, const BenchPoint& point)
+      : model_(model),
+        arguments_(arguments),
+        point_(point),
+        session_(model.session(session_options(arguments, point))) {}
 
-  // Fills the report's timings.
+  // A session's options, with the positions that the point needs.
+  static SessionOptions session_options(const BenchArguments& arguments, const BenchPoint& point) {
+    SessionOptions options = arguments.session_options();
+    if (options.context <= 0) options.context = arguments.positions(point);
+    return options;
+  }
+  // The longest run of a point does not fit the rings twice, so that its start must be kept.
+  static bool keeps_start(const BenchArguments& arguments, const BenchPoint& point) {
+    return point.depth > 0 &&
+           std::max(std::ranges::max(point.prefill), arguments.decode) > arguments.chunk;
+  }
+  // Sessions that a point holds at most: those that decode, and those to go back to.
+  static index_t sessions(const BenchArguments& arguments, const BenchPoint& point) {
+    return std::ranges::max(point.batch) + (keeps_start(arguments, point) ? 2 : 0);
+  }
+
+  // Adds a row for each measurement.
   void run(BenchReport& report) {
     fill_depth();
     std::optional<Session<Cfg>> base;  // to return to where the rings no longer can
-    const index_t longest = std::max<index_t>(arguments_.prefill, arguments_.decode);
-    if (arguments_.depth > 0 && longest > arguments_.chunk) base = session_.fork();
-    prefill(report, base);
-    decode(report, base);
-    vision(report);
+    if (keeps_start(arguments_, point_)) base = session_.fork();
+    for (const index_t tokens : point_.prefill) prefill(report, base, tokens);
+    for (const index_t batch : point_.batch) decode(report, base, batch);
+    if (point_.vision) {
+      const std::vector<index_t> one{Model::multimodal ? 1 : 0};
+      for (const index_t tiles : arguments_.tiles.empty() ? one : arguments_.tiles)
+        vision(report, tiles);
+    }
+    report.cache_bytes =
+        std::max(report.cache_bytes, std::ranges::max(point_.batch) * session_.cache_bytes());
+    if (report.context > 0) return;  // the first point's
     report.context = session_.context();
     report.chunk = std::min(arguments_.chunk, session_.context());
-    report.cache_bytes = arguments_.batch * session_.cache_bytes();
   }
 
  private:
-  SessionOptions options() const {
-    SessionOptions options = arguments_.session_options();
-    if (options.context <= 0) options.context = arguments_.positions();
-    return options;
-  }
   std::vector<int> random_tokens(index_t count) {
     std::vector<int> tokens(static_cast<std::size_t>(count));
     for (int& token : tokens)
@@ -47,7 +67,7 @@ class Bench {
     return tokens;
   }
   ForwardOptions forward_options() const {
-    return {.logits_to_keep = 1, .stop = interrupt().get_token()};
+    return {.logits_to_keep = 1, .stop = interrupt().get_token(), .hidden_to_keep = -1};
   }
   void show(std::string_view step, index_t done, index_t of) {
     if (progress_) progress_(step, static_cast<double>(done) / static_cast<double>(of));
@@ -60,45 +80,49 @@ class Bench {
   void fill_depth() {
     ForwardOptions silent = forward_options();
     silent.logits_to_keep = -1;
-    while (session_.length() < arguments_.depth) {
+    while (session_.length() < point_.depth) {
       const auto tokens =
-          random_tokens(std::min(arguments_.chunk, arguments_.depth - session_.length()));
+          random_tokens(std::min(arguments_.chunk, point_.depth - session_.length()));
       session_.forward({.input_ids = tokens}, silent);
-      show("depth", session_.length(), arguments_.depth);
+      show("depth", session_.length(), point_.depth);
     }
   }
 
   void rewind(Session<Cfg>& session, const std::optional<Session<Cfg>>& base) const {
-    const index_t depth = arguments_.depth;
+    const index_t depth = point_.depth;
     if (depth == 0 || depth >= session.earliest())
       session.truncate(depth);
     else
       session = base->fork();
   }
 
-  void prefill(BenchReport& report, const std::optional<Session<Cfg>>& base) {
-    if (arguments_.prefill == 0) return;
-    const auto tokens = random_tokens(arguments_.prefill);
+  void prefill(BenchReport& report, const std::optional<Session<Cfg>>& base, index_t count) {
+    if (count == 0) return;
+    const auto tokens = random_tokens(count);
+    BenchRow row{.work = BenchWork::prefill, .tokens = count, .depth = point_.depth};
     for (index_t i = -1; i < arguments_.repetitions; ++i) {
       std::span<const int> input = tokens;
-      if (i < 0)
-        input =
-            input.first(static_cast<std::size_t>(std::min(arguments_.prefill, arguments_.chunk)));
+      if (i < 0) input = input.first(static_cast<std::size_t>(std::min(count, arguments_.chunk)));
       const double seconds =
           seconds_of([&] { session_.forward({.input_ids = input}, forward_options()); });
-      if (i >= 0) report.prefill_s.push_back(seconds);
+      if (i >= 0) row.seconds.push_back(seconds);
       rewind(session_, base);
       show("prefill", i + 1, arguments_.repetitions);
     }
+    report.rows.push_back(std::move(row));
   }
 
-  void decode(BenchReport& report, const std::optional<Session<Cfg>>& base) {
+  void decode(BenchReport& report, const std::optional<Session<Cfg>>& base, index_t sequences) {
     if (arguments_.decode == 0) return;
-    const auto batch = static_cast<std::size_t>(arguments_.batch);
+    const auto batch = static_cast<std::size_t>(sequences);
+    BenchRow row{.work = BenchWork::decode,
+                 .tokens = arguments_.decode,
+                 .depth = point_.depth,
+                 .batch = sequences};
     std::vector<Session<Cfg>> others;
     for (std::size_t i = 1; i < batch; ++i) others.push_back(session_.fork());
     std::vector<Item> items;
-    std::vector<int> tokens = random_tokens(arguments_.batch);
+    std::vector<int> tokens = random_tokens(sequences);
     for (std::size_t i = 0; i < batch; ++i)
       items.push_back({i == 0 ? &session_ : &others[i - 1], {.input_ids = {&tokens[i], 1}}});
     std::vector<Sampler> samplers(batch);
@@ -119,41 +143,44 @@ class Bench {
         });
         show("decode", ++done, all);
       }
-      if (i >= 0) report.decode_s.push_back(seconds);
+      if (i >= 0) row.seconds.push_back(seconds);
       for (const auto& item : items) rewind(*item.session, base);
-      std::ranges::copy(random_tokens(arguments_.batch), tokens.begin());  // items point there
+      std::ranges::copy(random_tokens(sequences), tokens.begin());  // items point there
     }
+    report.rows.push_back(std::move(row));
   }
 
-  void vision(BenchReport& report) {
+  void vision(BenchReport& report, index_t tiles) {
+    if (tiles == 0) return;
     if constexpr (Model::multimodal) {
       constexpr auto& v = Model::A::VisionConfig::config;
-      report.tiles = arguments_.tiles.value_or(1);
-      if (report.tiles == 0) return;
-      std::vector<float> pixels(static_cast<std::size_t>(checked_mul(
-          report.tiles, v.num_channels * v.image_size.height * v.image_size.width, "tiles")));
+      if (report.tiles == 0) report.tiles = tiles;
+      BenchRow row{.work = BenchWork::vision, .tiles = tiles};
+      std::vector<float> pixels(static_cast<std::size_t>(
+          checked_mul(tiles, v.num_channels * v.image_size.height * v.image_size.width, "tiles")));
       for (float& pixel : pixels) pixel = static_cast<float>(4 * rng_.uniform() - 2);
       PixelView view{pixels.data(), 1, v.num_channels, v.image_size.height, v.image_size.width};
       for (index_t i = -1; i < arguments_.repetitions; ++i) {
-        view.count = i < 0 ? 1 : report.tiles;
+        view.count = i < 0 ? 1 : tiles;
         const double seconds =
             seconds_of([&] { session_.get_image_features(view, interrupt().get_token()); });
-        if (i >= 0) report.vision_s.push_back(seconds);
+        if (i >= 0) row.seconds.push_back(seconds);
         show("vision", i + 1, arguments_.repetitions);
       }
+      report.rows.push_back(std::move(row));
     } else {
-      if (arguments_.tiles.value_or(0) > 0)
-        throw Error({.code = Errc::bad_argument,
-                     .file = std::string(Cfg::name),
-                     .field = "--tiles",
-                     .expected = "0, for a model without a vision tower",
-                     .found = std::to_string(*arguments_.tiles)});
       (void)report;
+      throw Error({.code = Errc::bad_argument,
+                   .file = std::string(Cfg::name),
+                   .field = "--tiles",
+                   .expected = "0, for a model without a vision tower",
+                   .found = std::to_string(tiles)});
     }
   }
 
   const Model& model_;
   const BenchArguments& arguments_;
+  const BenchPoint& point_;
   Session<Cfg> session_;
   Rng rng_{3};
   Progress progress_ = progress_bar();
@@ -177,21 +204,49 @@ Limits probe_limits(const GovModel<Cfg>& model, double gigabytes) {
   return limits;
 }
 
+// What a row's work is at least: see model/costs.hpp.
+template <class Cfg>
+void count_costs(BenchRow& row, const std::vector<ParameterRef>& parameters, index_t chunk,
+                 index_t cache_number_bytes) {
+  const auto tokens = static_cast<double>(row.tokens), tiles = static_cast<double>(row.tiles);
+  switch (row.work) {
+    case BenchWork::prefill:
+      row.flops = prefill_flops<Cfg>(parameters, row.depth, row.tokens);
+      row.step = prefill_bytes<Cfg>(parameters, row.depth, row.tokens, chunk, cache_number_bytes);
+      row.bytes = row.step.total();
+      break;
+    case BenchWork::decode: {  // every step as the one in the middle
+      const index_t position = row.depth + row.tokens / 2;
+      row.flops =
+          prefill_flops<Cfg>(parameters, position, 1) * tokens * static_cast<double>(row.batch);
+      row.step = decode_bytes<Cfg>(parameters, position, row.batch, cache_number_bytes);
+      row.bytes = row.step.total() * tokens;
+      break;
+    }
+    case BenchWork::vision:
+      row.flops = tile_flops<Cfg>(parameters) * tiles;
+      row.bytes = tile_bytes(parameters) * tiles;
+      break;
+  }
+}
+
 template <class Cfg>
 int bench_command(BenchArguments arguments) {
   stop_on_interrupt();
   const bool fresh = !arguments.preset.empty();
   if constexpr (!requires { Cfg::storage; })
     if (fresh && arguments.storage.empty()) arguments.storage = "mxfp4-bf16";  // as gpt-oss is
-  RunArguments planned = arguments;
-  if (planned.context <= 0) planned.context = arguments.positions();
-  const index_t sessions =
-      arguments.batch + (arguments.depth > 0 ? 2 : 0);  // and those to go back to
-  if (fresh)
-    check_fresh_memory<Cfg>(storage_of<Cfg>(arguments), planned.session_options(),
-                            available_memory(), sessions, team_size(arguments.threads));
-  else
-    require_room<Cfg>(planned, sessions);
+  const auto points = arguments.points();
+  for (const BenchPoint& point : points) {
+    RunArguments planned = arguments;
+    planned.context = Bench<Cfg>::session_options(arguments, point).context;
+    if (fresh)
+      check_fresh_memory<Cfg>(storage_of<Cfg>(arguments), planned.session_options(),
+                              available_memory(), Bench<Cfg>::sessions(arguments, point),
+                              team_size(arguments.threads));
+    else
+      require_room<Cfg>(planned, Bench<Cfg>::sessions(arguments, point));
+  }
   BenchReport report;
   std::optional<GovModel<Cfg>> model;
   report.load_s = kernel::limits_detail::seconds_of([&] {
@@ -212,7 +267,7 @@ int bench_command(BenchArguments arguments) {
   const std::int64_t loading_peak = peak_rss_bytes();
   report.before = probe_limits(*model, arguments.probe_gb);
   forget_peak();
-  Bench<Cfg>(*model, arguments).run(report);
+  for (const BenchPoint& point : points) Bench<Cfg>(*model, arguments, point).run(report);
   report.peak_rss_bytes = std::max(loading_peak, peak_rss_bytes());
   report.after = probe_limits(*model, arguments.probe_gb);
 
@@ -220,12 +275,9 @@ int bench_command(BenchArguments arguments) {
   const auto parameters = parameter_list(params);
   for (const auto& p : parameters)
     report.weight_bytes += p.data_bytes(p.storage->format) + p.scales_bytes(p.storage->format);
-  report.prefill_flops = prefill_flops<Cfg>(parameters, arguments.depth, arguments.prefill);
-  report.tile_flops = tile_flops<Cfg>(parameters);
-  report.step =
-      decode_bytes<Cfg>(parameters, arguments.depth + arguments.decode / 2, arguments.batch,
-                        cache_number_bytes<float>(arguments.session_options().cache));
-  arguments.json ? print_bench_json(report, arguments) : print_bench(report, arguments);
+  const index_t number = cache_number_bytes<float>(arguments.session_options().cache);
+  for (BenchRow& row : report.rows) count_costs<Cfg>(row, parameters, report.chunk, number);
+  arguments.json ? print_bench_json(report, arguments) : print_bench(report);
   return 0;
 }
 

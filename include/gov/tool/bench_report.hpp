@@ -12,6 +12,7 @@
 #include "gov/model/costs.hpp"
 #include "gov/model/memory_plan.hpp"
 #include "gov/tool/arguments.hpp"
+#include "gov/tool/machine.hpp"
 
 namespace gov::tool {
 
@@ -29,17 +30,38 @@ struct Limits {
   }
 };
 
+enum class BenchWork { prefill, decode, vision };
+
+constexpr std::string_view to_string(BenchWork work) {
+  return work == BenchWork::prefill ? "prefill" : work == BenchWork::decode ? "decode" : "vision";
+}
+
+// One measurement, several times: `tokens` of one prompt, `tokens` steps of `batch` sequences, or
+// `tiles` of an image.
+struct BenchRow {
+  BenchWork work{};
+  index_t tokens = 0, depth = 0, batch = 1, tiles = 0;
+  std::vector<double> seconds{};  // of each repetition
+  double flops = 0, bytes = 0;    // of one repetition, at least
+  StepBytes step{};               // of all sequences, in the middle of a run; prefill: of all of it
+};
+
 struct BenchReport {
   std::string model, storage, backend, arithmetic, cache;
   int threads = 0;
   index_t context = 0, chunk = 0, tiles = 0;
   index_t weight_bytes = 0, cache_bytes = 0;
   double load_s = 0;
-  std::vector<double> prefill_s, decode_s, vision_s;  // of each repetition; empty: not measured
-  double prefill_flops = 0, tile_flops = 0;           // of one repetition, of one tile
-  StepBytes step;                                     // of all sequences, in the middle of a run
+  std::vector<BenchRow> rows;
   std::int64_t peak_rss_bytes = 0;
   Limits before, after;
+
+  // The first of its kind; null if there is none.
+  const BenchRow* first(BenchWork work) const {
+    for (const BenchRow& row : rows)
+      if (row.work == work) return &row;
+    return nullptr;
+  }
 };
 
 // Of two in the middle, their mean.
@@ -50,93 +72,117 @@ inline std::optional<double> median(std::vector<double> values) {
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-// The figures of a report, absent where nothing was measured.
+// What a row's median comes to.
 struct BenchFigures {
-  std::optional<double> prefill_tokens_per_s, decode_tokens_per_s, vision_ms_per_tile;
-  std::optional<double> share_of_read_limit, share_of_flop_limit, vision_share_of_flop_limit;
-  Limits limit;
+  double seconds = 0, tokens_per_s = 0, ms_per_tile = 0;
+  double share_of_read_limit = 0, share_of_flop_limit = 0;
 
-  BenchFigures(const BenchReport& report, const BenchArguments& arguments)
-      : limit(report.before.best_with(report.after)) {
-    const double flops = limit.arithmetic.flops_per_s();
-    if (const auto seconds = median(report.prefill_s)) {
-      prefill_tokens_per_s = static_cast<double>(arguments.prefill) / *seconds;
-      share_of_flop_limit = report.prefill_flops / *seconds / flops;
-    }
-    if (const auto seconds = median(report.decode_s)) {
-      const double steps_per_s = static_cast<double>(arguments.decode) / *seconds;
-      decode_tokens_per_s = static_cast<double>(arguments.batch) * steps_per_s;
-      share_of_read_limit = report.step.total() * steps_per_s / limit.read_bytes_per_s;
-    }
-    if (const auto seconds = median(report.vision_s)) {
-      const auto tiles = static_cast<double>(report.tiles);
-      vision_ms_per_tile = *seconds * 1e3 / tiles;
-      vision_share_of_flop_limit = report.tile_flops * tiles / *seconds / flops;
-    }
+  BenchFigures(const BenchRow& row, const Limits& limit) : seconds(*median(row.seconds)) {
+    tokens_per_s = static_cast<double>(row.tokens * row.batch) / seconds;
+    ms_per_tile = row.tiles > 0 ? seconds * 1e3 / static_cast<double>(row.tiles) : 0;
+    share_of_read_limit = row.bytes / seconds / limit.read_bytes_per_s;
+    share_of_flop_limit = row.flops / seconds / limit.arithmetic.flops_per_s();
   }
 };
 
+inline void write_limits(JsonWriter& out, const Limits& limit) {
+  const auto field = [&](std::string_view key, double value) {
+    out.key(key);
+    value > 0 ? out.value(value) : out.value(nullptr);
+  };
+  out.field("limit_read_bytes_per_s", limit.read_bytes_per_s);
+  out.field("limit_flops_per_s", limit.arithmetic.flops_per_s());
+  out.field("limit_f32_flops_per_s", limit.arithmetic.f32_flops_per_s);
+  field("limit_bf16_flops_per_s", limit.arithmetic.bf16_flops_per_s);
+  field("limit_int8_ops_per_s", limit.arithmetic.int8_ops_per_s);
+}
+
+inline void write_row(JsonWriter& out, const BenchRow& row, const Limits& limit) {
+  const BenchFigures figures(row, limit);
+  out.begin_object().field("work", to_string(row.work));
+  if (row.work == BenchWork::vision)
+    out.field("tiles", row.tiles).field("ms_per_tile", figures.ms_per_tile);
+  else
+    out.field("tokens", row.tokens)
+        .field("depth", row.depth)
+        .field("batch", row.batch)
+        .field("tokens_per_s", figures.tokens_per_s);
+  out.field("flops", row.flops).field("bytes", row.bytes);
+  out.field("share_of_read_limit", figures.share_of_read_limit)
+      .field("share_of_flop_limit", figures.share_of_flop_limit);
+  out.field("repetitions_s", row.seconds).end_object();
+}
+
 inline void print_bench_json(const BenchReport& report, const BenchArguments& arguments) {
-  const BenchFigures figures(report, arguments);
+  const Limits limit = report.before.best_with(report.after);
   JsonWriter out;
   const auto field = [&](std::string_view key, std::optional<double> value) {
     out.key(key);
     value ? out.value(*value) : out.value(nullptr);
   };
-  const auto positive = [](double value) {
-    return value > 0 ? std::optional<double>(value) : std::nullopt;
+  // A figure of the first row of its kind, absent where nothing was measured.
+  const auto figure = [&](std::string_view key, BenchWork work, double BenchFigures::*member) {
+    const BenchRow* const row = report.first(work);
+    field(key, row ? std::optional(BenchFigures(*row, limit).*member) : std::nullopt);
   };
-  out.begin_object().field("model", report.model).field("storage", report.storage);
+  const auto cost = [&](std::string_view key, BenchWork work, const auto& per_unit) {
+    const BenchRow* const row = report.first(work);
+    field(key, row ? std::optional<double>(per_unit(*row)) : std::nullopt);
+  };
+  const Machine machine = this_machine();
+  out.begin_object().key("machine").begin_object();
+  out.field("processor", machine.processor)
+      .field("processors", machine.processors)
+      .field("memory_bytes", machine.memory_bytes);
+  out.end_object().field("model", report.model).field("storage", report.storage);
   out.field("random_weights", !arguments.preset.empty());
   out.field("backend", report.backend)
       .field("arithmetic", report.arithmetic)
       .field("cache", report.cache)
       .field("threads", report.threads);
-  out.field("prefill", arguments.prefill)
+  out.field("prefill", arguments.prefill.front())
       .field("decode", arguments.decode)
-      .field("depth", arguments.depth)
-      .field("batch", arguments.batch)
+      .field("depth", arguments.depth.front())
+      .field("batch", arguments.batch.front())
       .field("tiles", report.tiles)
       .field("context", report.context)
       .field("chunk", report.chunk);
-  field("prefill_tokens_per_s", figures.prefill_tokens_per_s);
-  field("decode_tokens_per_s", figures.decode_tokens_per_s);
-  field("vision_ms_per_tile", figures.vision_ms_per_tile);
-  const auto batch = static_cast<double>(arguments.batch);
-  field("weight_bytes_per_token", positive(report.step.weights / batch));
-  field("cache_bytes_per_token", positive(report.step.caches / batch));
-  field("flops_per_prefill_token",
-        positive(report.prefill_flops /
-                 static_cast<double>(std::max<index_t>(1, arguments.prefill))));
-  field("flops_per_tile", positive(report.tile_flops));
+  figure("prefill_tokens_per_s", BenchWork::prefill, &BenchFigures::tokens_per_s);
+  figure("decode_tokens_per_s", BenchWork::decode, &BenchFigures::tokens_per_s);
+  figure("vision_ms_per_tile", BenchWork::vision, &BenchFigures::ms_per_tile);
+  cost("weight_bytes_per_token", BenchWork::decode,
+       [](const BenchRow& row) { return row.step.weights / static_cast<double>(row.batch); });
+  cost("cache_bytes_per_token", BenchWork::decode,
+       [](const BenchRow& row) { return row.step.caches / static_cast<double>(row.batch); });
+  cost("flops_per_prefill_token", BenchWork::prefill,
+       [](const BenchRow& row) { return row.flops / static_cast<double>(row.tokens); });
+  cost("flops_per_tile", BenchWork::vision,
+       [](const BenchRow& row) { return row.flops / static_cast<double>(row.tiles); });
   out.field("weight_bytes", report.weight_bytes).field("cache_bytes", report.cache_bytes);
   out.field("peak_rss_bytes", report.peak_rss_bytes).field("load_s", report.load_s);
-  const auto limits = [&](const Limits& limit) {
-    out.field("limit_read_bytes_per_s", limit.read_bytes_per_s);
-    out.field("limit_flops_per_s", limit.arithmetic.flops_per_s());
-    out.field("limit_f32_flops_per_s", limit.arithmetic.f32_flops_per_s);
-    field("limit_bf16_flops_per_s", positive(limit.arithmetic.bf16_flops_per_s));
-    field("limit_int8_ops_per_s", positive(limit.arithmetic.int8_ops_per_s));
-  };
-  limits(figures.limit);
-  field("share_of_read_limit", figures.share_of_read_limit);
-  field("share_of_flop_limit", figures.share_of_flop_limit);
-  field("vision_share_of_flop_limit", figures.vision_share_of_flop_limit);
+  write_limits(out, limit);
+  figure("share_of_read_limit", BenchWork::decode, &BenchFigures::share_of_read_limit);
+  figure("share_of_flop_limit", BenchWork::prefill, &BenchFigures::share_of_flop_limit);
+  figure("vision_share_of_flop_limit", BenchWork::vision, &BenchFigures::share_of_flop_limit);
   out.key("repetitions").begin_object();
-  out.field("prefill_s", report.prefill_s)
-      .field("decode_s", report.decode_s)
-      .field("vision_s", report.vision_s);
-  out.end_object().key("probes").begin_array();
-  for (const Limits* limit : {&report.before, &report.after}) {
+  for (const BenchWork work : {BenchWork::prefill, BenchWork::decode, BenchWork::vision}) {
+    const BenchRow* const row = report.first(work);
+    out.field(std::string(to_string(work)) + "_s", row ? row->seconds : std::vector<double>());
+  }
+  out.end_object().key("rows").begin_array();
+  for (const BenchRow& row : report.rows) write_row(out, row, limit);
+  out.end_array().key("probes").begin_array();
+  for (const Limits* each : {&report.before, &report.after}) {
     out.begin_object();
-    limits(*limit);
+    write_limits(out, *each);
     out.end_object();
   }
   std::cout << out.end_array().end_object().str() << "\n";
 }
 
-inline void print_bench(const BenchReport& report, const BenchArguments& arguments) {
-  const BenchFigures figures(report, arguments);
+inline void print_bench(const BenchReport& report) {
+  const Limits limit = report.before.best_with(report.after);
+  const double gflops = limit.arithmetic.flops_per_s() / 1e9, gb = limit.read_bytes_per_s / 1e9;
   const auto line = [](const char* format, auto... values) {
     char text[256];
     std::snprintf(text, sizeof text, format, values...);
@@ -148,36 +194,31 @@ inline void print_bench(const BenchReport& report, const BenchArguments& argumen
   std::cout << "  weights " << gigabytes(report.weight_bytes) << ", caches "
             << gigabytes(report.cache_bytes) << ", peak " << gigabytes(report.peak_rss_bytes);
   line(", made or loaded in %.2f s", report.load_s);
-  const auto runs = [&](const std::vector<double>& seconds) {
+  for (const BenchRow& row : report.rows) {
+    const BenchFigures figures(row, limit);
+    const double flop_share = figures.share_of_flop_limit * 100;
+    if (row.work == BenchWork::prefill) {
+      line("  prefill   %10.2f tokens/s   %4.1f %% of %.1f GFLOP/s   %td tokens behind %td",
+           figures.tokens_per_s, flop_share, gflops, row.tokens, row.depth);
+    } else if (row.work == BenchWork::decode) {
+      line("  decode    %10.2f tokens/s   %4.1f %% of %.1f GB/s   %td tokens x %td behind %td",
+           figures.tokens_per_s, figures.share_of_read_limit * 100, gb, row.tokens, row.batch,
+           row.depth);
+      line("            a step reads %.4f GB of weights and %.4f GB of caches",
+           row.step.weights / 1e9, row.step.caches / 1e9);
+    } else {
+      line("  vision    %10.2f ms/tile    %4.1f %% of %.1f GFLOP/s   %td tile%s",
+           figures.ms_per_tile, flop_share, gflops, row.tiles, row.tiles == 1 ? "" : "s");
+    }
     std::cout << "            seconds:";
-    for (const double each : seconds) std::printf(" %.4g", each);
+    for (const double each : row.seconds) std::printf(" %.4g", each);
     std::cout << "\n";
-  };
-  if (figures.prefill_tokens_per_s) {
-    line("  prefill   %10.2f tokens/s   %4.1f %% of %.1f GFLOP/s   %td tokens behind %td",
-         *figures.prefill_tokens_per_s, *figures.share_of_flop_limit * 100,
-         figures.limit.arithmetic.flops_per_s() / 1e9, arguments.prefill, arguments.depth);
-    runs(report.prefill_s);
   }
-  if (figures.decode_tokens_per_s) {
-    line("  decode    %10.2f tokens/s   %4.1f %% of %.1f GB/s   %td tokens x %td behind %td",
-         *figures.decode_tokens_per_s, *figures.share_of_read_limit * 100,
-         figures.limit.read_bytes_per_s / 1e9, arguments.decode, arguments.batch, arguments.depth);
-    line("            a step reads %.4f GB of weights and %.4f GB of caches",
-         report.step.weights / 1e9, report.step.caches / 1e9);
-    runs(report.decode_s);
-  }
-  if (figures.vision_ms_per_tile) {
-    line("  vision    %10.2f ms/tile    %4.1f %% of %.1f GFLOP/s   %td tile%s",
-         *figures.vision_ms_per_tile, *figures.vision_share_of_flop_limit * 100,
-         figures.limit.arithmetic.flops_per_s() / 1e9, report.tiles, report.tiles == 1 ? "" : "s");
-    runs(report.vision_s);
-  }
-  for (const auto& [name, limit] :
+  for (const auto& [name, each] :
        {std::pair{"before", &report.before}, std::pair{"after", &report.after}})
     line("  limits %-6s  read %.1f GB/s, f32 %.1f, bf16 %.1f GFLOP/s, int8 %.1f GOP/s", name,
-         limit->read_bytes_per_s / 1e9, limit->arithmetic.f32_flops_per_s / 1e9,
-         limit->arithmetic.bf16_flops_per_s / 1e9, limit->arithmetic.int8_ops_per_s / 1e9);
+         each->read_bytes_per_s / 1e9, each->arithmetic.f32_flops_per_s / 1e9,
+         each->arithmetic.bf16_flops_per_s / 1e9, each->arithmetic.int8_ops_per_s / 1e9);
 }
 
 }  // namespace gov::tool

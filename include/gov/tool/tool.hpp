@@ -18,7 +18,7 @@ namespace gov::tool {
 inline void add_run_options(CLI::App& command, RunArguments& a) {
   command.add_option("--model", a.model, "checkpoint folder")->required()->option_text("DIR");
   command.add_option("--threads", a.threads, "threads (default: all)")->option_text("N");
-  command.add_option("--backend", a.backend, "scalar, avx2, avx512 or eigen (default: the best)")
+  command.add_option("--backend", a.backend, "scalar, avx2, avx512, amx or eigen (default: the best)")
       ->option_text("NAME");
   command
       .add_option("--storage", a.storage, std::string(storage_names) + ": convert while loading")
@@ -73,12 +73,18 @@ void add_bench_options(CLI::App& command, BenchArguments& a) {
   const auto count = [&](const char* name, auto& value, const char* help, const auto& check) {
     command.add_option(name, value, help)->option_text("N")->check(check);
   };
-  count("--prefill", a.prefill, "tokens of a prompt (512); 0: leave it out",
-        CLI::NonNegativeNumber);
+  const auto list = [&](const char* name, auto& values, const char* help, const auto& check) {
+    command.add_option(name, values, help)
+        ->option_text("N[,N...]")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(check);
+  };
+  list("--prefill", a.prefill, "tokens of a prompt (512); 0: leave it out", CLI::NonNegativeNumber);
   count("--decode", a.decode, "tokens of an answer (64); 0: leave it out", CLI::NonNegativeNumber);
-  count("--depth", a.depth, "tokens that are in the cache before", CLI::NonNegativeNumber);
-  count("--batch", a.batch, "sequences that decode at once", CLI::PositiveNumber);
-  count("--tiles", a.tiles, "tiles of an image (1); 0: leave it out", CLI::NonNegativeNumber);
+  list("--depth", a.depth, "tokens that are in the cache before (0)", CLI::NonNegativeNumber);
+  list("--batch", a.batch, "sequences that decode at once (1)", CLI::PositiveNumber);
+  list("--tiles", a.tiles, "tiles of an image (1); 0: leave it out", CLI::NonNegativeNumber);
   count("--repetitions", a.repetitions, "of each measurement (3); medians are shown",
         CLI::PositiveNumber);
   command.add_option("--probe-gb", a.probe_gb, "memory that the read probe goes through (3)")
@@ -90,10 +96,12 @@ void add_bench_options(CLI::App& command, BenchArguments& a) {
 // What the options cannot say one by one.
 inline void check_bench_options(const BenchArguments& a) {
   if (a.model.empty() && a.preset.empty()) throw CLI::RequiredError("--preset or --model");
-  if (a.prefill == 0 && a.decode == 0 && a.tiles.value_or(1) == 0)
+  if (std::ranges::max(a.prefill) == 0 && a.decode == 0 && !a.tiles.empty() &&
+      std::ranges::max(a.tiles) == 0)
     throw CLI::ValidationError("--prefill, --decode, --tiles", "there is nothing to measure");
   constexpr index_t most = index_t{1} << 40;
-  if (a.prefill > most || a.decode > most || a.depth > most || a.batch > most)
+  if (std::max({std::ranges::max(a.prefill), a.decode, std::ranges::max(a.depth),
+                std::ranges::max(a.batch)}) > most)
     throw CLI::ValidationError("--prefill, --decode, --depth, --batch", "too large");
   if (a.context > 0 && a.context < a.positions())
     throw CLI::ValidationError(

@@ -2,9 +2,9 @@
 //
 //   bf16         [in up to a multiple of 32], zeros behind the end
 //   bf16_fours   [groups of 128][4][32]: number 4 i + j of a group lies at [j][i]
-//   int16        blocks of 32 int16, then a scale per block
+//   int16        pairs of blocks, [even 32][odd 32] int16, then a scale per block
 //   int16_fours  groups as above, then 16 scales a group, each block's four times
-//   int8         blocks of 32 int8, then a scale and -128 * sum per block
+//   int8         blocks of 32 int8, pairs of them, then a scale, then scale * -128 * sum per block
 //   int8_fours   groups [even 64][odd 64], then 16 scales and 16 starts (-12 * sum)
 //
 // NaN and infinity make the block's scale so, and with it the product.
@@ -38,7 +38,7 @@ struct PackedRow {
 };
 
 inline PackedRow packed_row(Packing packing, index_t in) {
-  const index_t blocks = (in + block_size - 1) / block_size;
+  const index_t blocks = (in + block_size - 1) / block_size, pairs = (blocks + 1) / 2;
   const index_t groups = (in + group_size - 1) / group_size;
   // An odd number of cache lines keeps rows apart in a cache's sets.
   const auto spread = [](index_t bytes) { return round_up(bytes, cache_line) | cache_line; };
@@ -48,9 +48,9 @@ inline PackedRow packed_row(Packing packing, index_t in) {
     case Packing::bf16_tiles_fours: break;
     case Packing::bf16: return {blocks * 64, spread(blocks * 64)};
     case Packing::bf16_fours: return {groups * 256, spread(groups * 256)};
-    case Packing::int16: return {blocks * 64, spread(blocks * 68)};
+    case Packing::int16: return {pairs * 128, spread(pairs * 128 + blocks * 4)};
     case Packing::int16_fours: return {groups * 256, spread(groups * 320)};
-    case Packing::int8: return {blocks * 32, spread(blocks * 40)};
+    case Packing::int8: return {pairs * 64, spread(pairs * 64 + blocks * 8)};
     case Packing::int8_fours: return {groups * 128, spread(groups * 256)};
   }
   return {};
@@ -147,12 +147,22 @@ inline GOV_TARGET_AVX512_BF16 void pack_bf16_fours(const float* x, index_t in, s
 
 inline GOV_TARGET_AVX512_BF16 void pack_int16(const float* x, index_t in, std::byte* out,
                                               float* scales) {
-  for (index_t k = 0; k < in; k += block_size, out += 64) {
-    __m512 block[2];
-    __m512i whole[2];
-    load_block(x, k, in, block);
-    *scales++ = block_to_integers(block, 32767.f, whole);
-    _mm512_store_si512(out, narrow_to_int16(whole));
+  const __m512i even =
+      _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
+                       24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const __m512i odd = _mm512_add_epi16(even, _mm512_set1_epi16(1));
+  for (index_t k = 0; k < in; k += 2 * block_size, out += 128) {
+    __m512i words[2];
+    GOV_UNROLL for (int i = 0; i < 2; ++i) {
+      __m512 block[2];
+      __m512i whole[2];
+      load_block(x, k + i * block_size, in, block);
+      const float scale = block_to_integers(block, 32767.f, whole);
+      if (k + i * block_size < in) *scales++ = scale;
+      words[i] = narrow_to_int16(whole);
+    }
+    _mm512_store_si512(out, _mm512_permutex2var_epi16(words[0], even, words[1]));
+    _mm512_store_si512(out + 64, _mm512_permutex2var_epi16(words[0], odd, words[1]));
   }
 }
 
@@ -174,20 +184,21 @@ inline GOV_TARGET_AVX512_BF16 void pack_int16_fours(const float* x, index_t in, 
   }
 }
 
-// after: per block a scale (f32) and a start (int32).
+// Weights are multiplied as unsigned numbers, 128 too large: `starts` take that back.
 inline GOV_TARGET_AVX512_BF16 void pack_int8(const float* x, index_t in, std::byte* out,
-                                             std::byte* after) {
-  for (index_t k = 0; k < in; k += block_size, out += 32, after += 8) {
+                                             float* scales, float* starts) {
+  for (index_t k = 0; k < in; k += block_size, out += 32) {
     __m512 block[2];
     __m512i whole[2];
     load_block(x, k, in, block);
     const float scale = block_to_integers(block, 127.f, whole);
-    const int start = -128 * _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1]));
+    const int sum = _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1]));
     _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(whole[0]));
     _mm_store_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(whole[1]));
-    __builtin_memcpy(after, &scale, 4);
-    __builtin_memcpy(after + 4, &start, 4);
+    *scales++ = scale;
+    *starts++ = scale * (-128.f * static_cast<float>(sum));
   }
+  if ((in + block_size - 1) / block_size % 2 != 0) __builtin_memset(out, 0, 32);
 }
 
 // after: per group 16 scales (f32, halved) and 16 starts (int32: the first of a block's four
@@ -233,7 +244,11 @@ inline void pack(const PackArgs& args) {
       case Packing::int16_fours:
         pack_int16_fours(x, in, out, reinterpret_cast<float*>(after));
         break;
-      case Packing::int8: pack_int8(x, in, out, after); break;
+      case Packing::int8: {
+        auto* const scales = reinterpret_cast<float*>(after);
+        pack_int8(x, in, out, scales, scales + (in + block_size - 1) / block_size);
+        break;
+      }
       case Packing::int8_fours: pack_int8_fours(x, in, out, after); break;
     }
   }

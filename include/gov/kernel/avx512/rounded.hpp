@@ -5,7 +5,8 @@
 //                    f32 scale per block; one row of weights at a time, prefetched
 //   MXFP4, many      looked up as bf16 with the block's scale added to the exponent, into a panel
 //                    that stays in the L1 cache for all rows; vdpbf16ps
-//   8-bit, few       vpdpwssd or vpdpbusd; with many rows the f32 kernel is as fast
+//   8-bit            vpdpwssd (int16) or vpdpbusd (int8), two blocks at a time, four rows of
+//                    activations for each of weights
 //
 // Partial sums are one vector per result, inputs in ascending order, folded by one tree. vdpbf16ps
 // takes subnormal numbers for zero.
@@ -163,42 +164,57 @@ GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_
 
 // ---- 8-bit blocks ------------------------------------------------------------------------------
 
+// Two blocks fill a vector, each half of it. The factors of sixteen blocks are made together.
 template <Packing P, int M>
 GOV_SIMD void multiply_q8_few(const RoundedMatmulArgs& args, index_t m, index_t n) {
   const PackedRow packed = packed_row(P, args.w.in);
-  const std::byte* const data = args.w.row(n);
+  const std::byte* data = args.w.row(n);
   const std::byte* const scales = args.w.row_scales(n);
-  const std::byte* const x = args.x + m * packed.bytes;
+  const std::byte* x = args.x + m * packed.bytes;
   const std::byte* const after = x + packed.numbers;
   const index_t blocks = args.w.in / block_size;
+  const __m512i halves = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
   __m512 sum[M];
   GOV_UNROLL for (int i = 0; i < M; ++i) sum[i] = _mm512_setzero_ps();
-  for (index_t b = 0; b < blocks; ++b) {
-    if (b % 2 == 0) prefetch(data + b * block_size + bytes_ahead);
-    const __m256i bytes =
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + b * block_size));
-    const float scale = to_float(load_as<bf16>(scales + b * 2));
-    if constexpr (P == Packing::int16) {
-      const __m512i w = _mm512_cvtepi8_epi16(bytes);
-      GOV_UNROLL for (int i = 0; i < M; ++i) {
-        const __m512i a = _mm512_dpwssd_epi32(_mm512_setzero_si512(), w,
-                                              _mm512_load_si512(x + i * packed.bytes + b * 64));
-        const float factor = scale * load_as<float>(after + i * packed.bytes + b * 4);
-        sum[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(a), _mm512_set1_ps(factor), sum[i]);
+  for (index_t first = 0; first < blocks; first += 16) {
+    const index_t count = blocks - first < 16 ? blocks - first : 16;
+    const auto there = static_cast<__mmask16>(lanes_below(count));
+    const __m512 scale = from_bf16(_mm256_maskz_loadu_epi16(there, scales + first * 2));
+    __m512 factors[M];
+    GOV_UNROLL for (int i = 0; i < M; ++i) {
+      const std::byte* const own = after + i * packed.bytes + first * 4;
+      factors[i] = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(there, own));
+      if constexpr (P == Packing::int8)
+        sum[i] = _mm512_fmadd_ps(scale, _mm512_maskz_loadu_ps(there, own + blocks * 4), sum[i]);
+    }
+    __m512i pick = halves;
+    for (index_t b = 0; b < count; b += 2, data += 64) {
+      prefetch(data + bytes_ahead);
+      const __m512i w =
+          b + 1 < count ? _mm512_loadu_si512(data) : _mm512_maskz_loadu_epi8(0xffffffffu, data);
+      __m512i products[M];
+      if constexpr (P == Packing::int16) {
+        const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8),
+                      odd = _mm512_srai_epi16(w, 8);
+        GOV_UNROLL for (int i = 0; i < M; ++i) {
+          const std::byte* const at = x + i * packed.bytes;
+          products[i] = _mm512_dpwssd_epi32(_mm512_setzero_si512(), even, _mm512_load_si512(at));
+          products[i] = _mm512_dpwssd_epi32(products[i], odd, _mm512_load_si512(at + 64));
+        }
+        x += 128;
+      } else {
+        const __m512i shifted = _mm512_xor_si512(w, _mm512_set1_epi8(-128));  // w + 128
+        GOV_UNROLL for (int i = 0; i < M; ++i) {
+          products[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), shifted,
+                                            _mm512_load_si512(x + i * packed.bytes));
+        }
+        x += 64;
       }
-    } else {
-      const __m256i w = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));  // w + 128, unsigned
       GOV_UNROLL for (int i = 0; i < M; ++i) {
-        const std::byte *const at = x + i * packed.bytes, *const tail = after + i * packed.bytes;
-        const __m256i start =
-            _mm256_castsi128_si256(_mm_cvtsi32_si128(load_as<int>(tail + b * 8 + 4)));
-        const __m256i a =
-            _mm256_dpbusd_epi32(_mm256_inserti128_si256(start, _mm_setzero_si128(), 1), w,
-                                _mm256_load_si256(reinterpret_cast<const __m256i*>(at + b * 32)));
-        const float factor = scale * load_as<float>(tail + b * 8);
-        const __m512 wide = _mm512_zextps256_ps512(_mm256_cvtepi32_ps(a));
-        sum[i] = _mm512_fmadd_ps(wide, _mm512_set1_ps(factor), sum[i]);
+        sum[i] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[i]),
+                                 _mm512_permutexvar_ps(pick, factors[i]), sum[i]);
       }
+      pick = _mm512_add_epi32(pick, _mm512_set1_epi32(2));
     }
   }
   GOV_UNROLL for (int i = 0; i < M; ++i) finish_one(args, m + i, n, sum_lanes(sum[i]));
@@ -384,7 +400,7 @@ inline Packing packing(Arithmetic arithmetic, Format format, index_t rows) {
     case Format::bf16: return Packing::bf16;
     case Format::q8:
       if (int8 && rows <= 16) return Packing::int8;
-      return rows <= most_few_rows ? Packing::int16 : Packing::none;
+      return Packing::int16;
     case Format::mxfp4:
       if (int8 && rows <= 8) return Packing::int8_fours;
       return rows <= most_few_rows ? Packing::int16_fours : Packing::bf16_fours;
