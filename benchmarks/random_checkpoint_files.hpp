@@ -93,7 +93,7 @@ inline bool write_tokenizer(const std::filesystem::path& folder,
                             const ModelDescription& description,
                             const std::filesystem::path& from) {
   const bool multimodal = description.composition.has_value();
-  const index_t vocab_size = description.language.vocab_size;
+  const index_t vocab_size = description.language.geometry().vocab_size;
   const auto write = [&](std::string_view name, const std::string& text) {
     write_text_atomically((folder / name).string(), text);
   };
@@ -166,15 +166,15 @@ inline void write_companions(const std::filesystem::path& folder, ModelDescripti
     if (const int eos = id("<|return|>"); eos >= 0) tokens.eos_token_id = {eos};
     if (multimodal) tokens.image_token_id = id("<IMG_CONTEXT>");
   } else if (multimodal) {
-    tokens.image_token_id = static_cast<int>(description.language.vocab_size - 1);
+    tokens.image_token_id = static_cast<int>(description.language.geometry().vocab_size - 1);
   }
-  if (tokens.image_token_id >= description.language.vocab_size)
-    throw Error(
-        {.code = Errc::bad_tokenizer,
-         .file = (options.tokenizer / "tokenizer.json").string(),
-         .field = "added_tokens",
-         .expected = "tokens below vocab_size = " + std::to_string(description.language.vocab_size),
-         .found = std::to_string(tokens.image_token_id)});
+  if (tokens.image_token_id >= description.language.geometry().vocab_size)
+    throw Error({.code = Errc::bad_tokenizer,
+                 .file = (options.tokenizer / "tokenizer.json").string(),
+                 .field = "added_tokens",
+                 .expected = "tokens below vocab_size = " +
+                             std::to_string(description.language.geometry().vocab_size),
+                 .found = std::to_string(tokens.image_token_id)});
   if (multimodal) write_image_processor(folder, description);
   JsonWriter generation;
   generation.begin_object().field("do_sample", false);

@@ -22,23 +22,31 @@ std::string header(const std::string& name, const std::string& storage,
               "\";\n";
     return text;
   };
-  gov::GptOssConfig language = description.language;
+  // The struct's type and the modules that go with it; a nested one is not asked about tying.
+  const auto language = [&](std::string_view indent) {
+    gov::AnyLanguage of = description.language;
+    if (description.composition) of.set_tied(false);
+    return of.visit(
+        [&]<class C>(const C& c) { return config(C::type, gov::config_code(c), indent); });
+  };
+  const auto of_family = [&](const auto& member) { return description.language.visit(member); };
+  const std::string modules(of_family([]<class C>(const C&) { return C::modules; }));
   std::string text =
       "// Made by gov_config from a config.json; made again when that file changes.\n"
       "#pragma once\n\n"
-      "#include <gov/language/gpt_oss.hpp>\n"
+      "#include <" +
+      std::string(of_family([]<class C>(const C&) { return C::header; })) +
+      ">\n"
       "#include <gov/model/internvl.hpp>\n"
       "#include <gov/vision/intern_vit.hpp>\n\n";
   if (!description.composition)
-    return text + "struct " + name + " : gov::GptOss {\n" + title("  ") +
-           config(language.type, gov::config_code(language), "  ") + "};\n";
-  language.tie_word_embeddings = false;  // the top level decides
+    return text + "struct " + name + " : " + modules + " {\n" + title("  ") + language("  ") +
+           "};\n";
   return text + "struct " + name + " : gov::InternVl {\n" + title("  ") +
          "  struct Vision : gov::InternVitModules {\n" +
          config(gov::InternVitConfig::type, gov::config_code(description.composition->vision),
                 "    ") +
-         "  };\n  struct Language : gov::GptOss {\n" +
-         config(language.type, gov::config_code(language), "    ") + "  };\n" +
+         "  };\n  struct Language : " + modules + " {\n" + language("    ") + "  };\n" +
          config(gov::InternVlConfig::type, gov::config_code(description.composition->internvl),
                 "  ") +
          "};\n";

@@ -1,5 +1,5 @@
 // A language Config with numbers that chooses no modules.
-// expect: gov: a language Config must choose Norm, Attention and FeedForward; derive from gov::GptOss
+// expect: gov: a language Config must choose Position, Norm, Attention and FeedForward; derive
 #include <gov/model/gov_model.hpp>
 
 struct Modules

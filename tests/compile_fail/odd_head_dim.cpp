@@ -9,12 +9,11 @@ struct Geometry {
   gov::index_t head_dim = 16;
 #endif
   gov::index_t hidden_size = 64, num_attention_heads = 4, num_key_value_heads = 2;
-  bool attention_bias = true;
 };
 
 struct Config {
   static constexpr Geometry config{};
-  static constexpr bool attention_sinks = true;
+  static constexpr gov::AttentionParts attention(const Geometry&) { return {}; }
 };
 
 template struct gov::SelfAttention<Config>;

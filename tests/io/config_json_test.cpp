@@ -61,15 +61,20 @@ struct Kinds {
     return range.min <= value && value <= range.max;
   }
   void operator()(std::string_view key, const index_t&, Range range) {
-    const bool null_is_none = key == "sliding_window";
+    takes.emplace_back(key, [=](const Json& json) { return whole(json, range); });
+  }
+  void operator()(std::string_view key, const index_t&, OrNull range) {
     takes.emplace_back(key, [=](const Json& json) {
-      return (null_is_none && json.is_null()) || whole(json, range);
+      return json.is_null() || whole(json, {range.min, range.max});
     });
   }
   void operator()(std::string_view key, const double&, Range range) {
     takes.emplace_back(key, [=](const Json& json) {
       return json.is_number() && range.min <= json.as_double() && json.as_double() <= range.max;
     });
+  }
+  void operator()(std::string_view key, const bool&, OrNull) {
+    takes.emplace_back(key, [](const Json& json) { return json.is_bool() || json.is_null(); });
   }
   void operator()(std::string_view key, const bool&) {
     takes.emplace_back(key, [](const Json& json) { return json.is_bool(); });
@@ -89,8 +94,9 @@ struct Kinds {
                                     whole(json.at(0), range) && whole(json.at(1), range));
     });
   }
-  void operator()(std::string_view key, const LayerTypes&, const index_t&) {
-    takes.emplace_back(key, [](const Json&) { return false; });  // none of the values below
+  void operator()(std::string_view key, const LayerTypes& types, const index_t&) {
+    const bool by_rule = !types.given;
+    takes.emplace_back(key, [=](const Json& json) { return by_rule && json.is_null(); });
   }
   template <ConfigStruct C>
   void operator()(std::string_view key, const C&) {
@@ -167,6 +173,11 @@ struct Rope : RopeConfig {
 TEST_CASE("every key of every struct against every kind of value") {
   check_every_key(GptOss20b::config);
   check_every_key(TinyGptOss::config);
+  check_every_key(Llama3_1_8b::config);
+  check_every_key(resolved(Mistral7b::config));
+  check_every_key(Gemma2b::config);
+  check_every_key(Qwen2_0_5b::config);
+  check_every_key(Qwen3_0_6b::config);
   check_every_key(InternVit300m::config);
   check_every_key(InternVit6b::config);
   check_every_key(InternVlConfig{});
@@ -203,6 +214,16 @@ TEST_CASE("what is written is read back the same") {
   check_round_trip(TinyGptOss::config);
   check_round_trip(InternVl35GptOss20b::Language::config);
   check_round_trip(GovNotes::Language::config);
+  check_round_trip(LlamaConfig{});
+  check_round_trip(Llama3_1_8b::config);
+  check_round_trip(Mistral7b::config);
+  check_round_trip(MistralConfig{.num_key_value_heads = 0, .sliding_window = 0});
+  check_round_trip(Qwen2_0_5b::config);
+  check_round_trip(Qwen2Config{.num_hidden_layers = 2,
+                               .use_sliding_window = true,
+                               .layer_types = LayerTypes("fs"),
+                               .rope_parameters = {.rope_type = RopeType::dynamic, .factor = 2}});
+  check_round_trip(resolved(Qwen3_0_6b::config));
   check_round_trip(InternVit300m::config);
   check_round_trip(InternVit6b::config);
   check_round_trip(TinyInternVit::config);
@@ -314,8 +335,8 @@ TEST_CASE("a rope that is wrong is refused by its path") {
       {R"({"rope_scaling":3})", "rope_scaling"},
       {R"({"rope_parameters":"yarn"})", "rope_parameters"},
       {R"({"rope_parameters":[1,2]})", "rope_parameters"},
-      {R"({"rope_parameters":{"rope_type":"llama3"}})", "rope_parameters.rope_type"},
-      {R"({"rope_scaling":{"type":"dynamic","factor":2}})", "rope_scaling.type"},
+      {R"({"rope_parameters":{"rope_type":"longrope"}})", "rope_parameters.rope_type"},
+      {R"({"rope_scaling":{"type":"su","factor":2}})", "rope_scaling.type"},
       {R"({"rope_scaling":{"type":"yarn","factor":0}})", "rope_scaling.factor"},
       {R"({"rope_scaling":{"type":"yarn","factor":-3}})", "rope_scaling.factor"},
       {R"({"rope_scaling":{"type":"yarn","factor":8,"original_max_position_embeddings":0}})",
@@ -332,8 +353,8 @@ TEST_CASE("a rope that is wrong is refused by its path") {
     CHECK(error->file() == "config.json");
   }
   CHECK(error_of([] {
-          read<GptOssConfig>(R"({"rope_parameters":{"rope_type":"llama3"}})");
-        })->expected() == "one of default, linear, yarn");
+          read<GptOssConfig>(R"({"rope_parameters":{"rope_type":"longrope"}})");
+        })->expected() == "one of default, linear, yarn, llama3, dynamic");
 }
 
 TEST_CASE("layer types: as many as layers, of two kinds") {
@@ -523,7 +544,7 @@ TEST_CASE("enumerations: every spelling is read, the first is written") {
   for (const auto& [name, value] : EnumNames<kernel::Activation>::values)
     CHECK(read<InternVlConfig>(R"({"projector_hidden_act":")" + std::string(name) + "\"}")
               .projector_hidden_act == value);
-  CHECK(spelled(kernel::Activation::gelu_tanh) == "gelu_tanh");
+  CHECK(spelled(kernel::Activation::gelu_tanh) == "gelu_pytorch_tanh");
   CHECK(spelled(FeatureSelect::default_) == "default");
   const auto error = error_of([] { read<InternVlConfig>(R"({"projector_hidden_act":"mish"})"); });
   REQUIRE(error);

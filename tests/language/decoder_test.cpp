@@ -30,7 +30,7 @@ struct Seen {
 struct Fixture {
   Model::Params params;
   AlignedBuffer memory = random_params(params);
-  RopeTable rope = Model::rope_table();
+  Model::Position::Table positions = Model::Position::table();
   ThreadPool pool{1};
   Arena arena;
   const kernel::Kernels<float>* kernels = kernel::find_kernels<float>("scalar");
@@ -48,7 +48,7 @@ struct Fixture {
     for (std::size_t i = 0; i < sequences.size(); ++i)
       steps.push_back({&states[i], static_cast<index_t>(sequences[i].size()) / 64});
     Seen seen;
-    Model::forward(context, params, rope, std::span<const DecoderStep<float>>(steps),
+    Model::forward(context, params, positions, std::span<const DecoderStep<float>>(steps),
                    Rows<float>(x.data(), static_cast<index_t>(x.size()) / 64, 64), seen);
     for (const auto& state : states) CHECK(state.length() == 0);  // committing is the caller's
     CHECK(seen.rows.at("hidden_states.2") == x);
@@ -161,8 +161,8 @@ TEST_CASE("the state's earliest length is that of the most forgetful layer") {
   CHECK(state.earliest() == 30 - 11 + 7);
 }
 
-TEST_CASE("the rope table is the config's") {
-  const auto rope = Model::rope_table();
+TEST_CASE("the table of positions is the config's") {
+  const auto rope = Model::Position::table();
   CHECK(rope.inverse_frequencies == TinyGptOss::config.rope_parameters.inverse_frequencies(32));
   CHECK(rope.scaling == TinyGptOss::config.rope_parameters.attention_scaling());
 }

@@ -24,7 +24,7 @@ void check_same(const ModelDescription& a, const ModelDescription& b, bool token
   CHECK(joined(differences(a, b)) == "");
   CHECK(a.tied() == b.tied());
   if (!tokens) return;
-  CHECK(a.language.max_position_embeddings == b.language.max_position_embeddings);
+  CHECK(a.language.max_position_embeddings() == b.language.max_position_embeddings());
   CHECK(a.tokens.image_token_id == b.tokens.image_token_id);
   CHECK(a.tokens.bos_token_id == b.tokens.bos_token_id);
   CHECK(a.tokens.pad_token_id == b.tokens.pad_token_id);
@@ -66,6 +66,20 @@ void check_presets() {
 }
 TEST_CASE("the presets") {
   check_presets<InternVl35GptOss20b, GptOss20b, GptOss120b, TinyGov, TinyGptOss, GovNotes>();
+  check_presets<InternVl3_1b, Llama2_7b, Llama3_8b, Llama3_1_8b, Llama3_2_1b, Mistral7b, Qwen2_0_5b,
+                Qwen3_0_6b, Gemma2b, Gemma7b>();
+}
+
+TEST_CASE("a composition with another language model, in OpenGVLab's spelling too") {
+  const ModelDescription description = with_image_token(ModelDescription::of<InternVl3_1b>());
+  for (const Layout layout : {Layout::hf, Layout::internvl})
+    check_same(again(description, layout), description);
+  const Json json = parse_json(config_json(description, Layout::internvl, "bfloat16"), "f");
+  CHECK(json.at("llm_config").at("model_type").as_string() == "qwen2");
+  CHECK(json.at("llm_config").at("rope_parameters").at("rope_type").as_string() == "dynamic");
+  const Json text =
+      parse_json(config_json(ModelDescription::of<Mistral7b>(), Layout::hf, "bfloat16"), "f");
+  CHECK(text.at("architectures").at(0).as_string() == "MistralForCausalLM");
 }
 
 TEST_CASE("special tokens are kept") {
@@ -84,9 +98,11 @@ TEST_CASE("openai's file says what it can, and the rest is refused") {
              ModelDescription::of<GptOss20b>(), false);
   CHECK(code_of([] { config_json(ModelDescription::of<TinyGov>(), Layout::openai, "bfloat16"); }) ==
         "unsupported");
+  CHECK(code_of([] { config_json(ModelDescription::of<Qwen2_0_5b>(), Layout::openai, ""); }) ==
+        "unsupported");
   const auto refused = [&](auto&& change) {
     ModelDescription other = description;
-    change(other.language);
+    change(other.language.as<GptOssConfig>());
     return code_of([&] { config_json(other, Layout::openai, "bfloat16"); });
   };
   CHECK(refused([](GptOssConfig&) {}) == "none");

@@ -73,16 +73,16 @@ TEST_CASE("the fixtures fit their compiled types in every spelling") {
     CHECK(differences(found, ModelDescription::of<TextMxfp4>()).empty());
   }
   CHECK(hf.language == TextMxfp4::config);
-  CHECK(openai.language.max_position_embeddings == 131072);  // which is not geometry
+  CHECK(openai.language.max_position_embeddings() == 131072);  // which is not geometry
   CHECK(openai.tokens.eos_token_id == std::vector<int>{200002, 200012});
 }
 
 TEST_CASE("what differs is said key by key, with its section") {
   const auto compiled = ModelDescription::of<VlmBf16>();
   auto wanted = describe(fixtures / "vlm-bf16");
-  wanted.language.max_position_embeddings = 7;
+  wanted.language.set_max_position_embeddings(7);
   CHECK(differences(wanted, compiled).empty());
-  wanted.language.num_local_experts = 5;
+  wanted.language.as<GptOssConfig>().num_local_experts = 5;
   wanted.composition->vision.use_qk_norm = true;
   wanted.composition->internvl.vision_feature_layer = -2;
   CHECK(differences(wanted, compiled) ==
@@ -97,17 +97,17 @@ TEST_CASE("what differs is said key by key, with its section") {
 
 TEST_CASE("a compiled type describes itself; the top level decides on tying") {
   const auto real = ModelDescription::of<InternVl35GptOss20b>();
-  CHECK(real.language.vocab_size == 200028);
+  CHECK(real.language.geometry().vocab_size == 200028);
   CHECK(real.composition->vision.attention_bias);
   CHECK_FALSE(real.tied());
   auto text = ModelDescription::of<GptOss20b>();
   CHECK_FALSE(text.composition);
   text.set_tied(true);
-  CHECK(text.language.tie_word_embeddings);
+  CHECK(text.language.tied());
   const auto tied =
       of_text(config(R"("tie_word_embeddings":true)", R"("tie_word_embeddings":false)"));
   CHECK(tied.tied());
-  CHECK(tied.language.tie_word_embeddings);
+  CHECK(tied.language.tied());
 }
 
 TEST_CASE("defaults where config.json is silent") {
@@ -141,6 +141,67 @@ TEST_CASE("OpenGVLab's names of the tower's keys") {
   CHECK(found.composition->vision.use_qk_norm);
 }
 
+TEST_CASE("every family by its model_type, with its class's defaults") {
+  CHECK(of_text(R"({"model_type":"llama"})").language == AnyLanguage(LlamaConfig{}));
+  CHECK(of_text(R"({"model_type":"mistral"})").language == AnyLanguage(MistralConfig{}));
+  CHECK(of_text(R"({"model_type":"qwen2"})").language == AnyLanguage(Qwen2Config{}));
+  CHECK(of_text(R"({"model_type":"qwen3"})").language == AnyLanguage(Qwen3Config{}));
+  CHECK(of_text(R"({"model_type":"gemma"})").language == AnyLanguage(GemmaConfig{}));
+  CHECK(of_text(R"({"model_type":"gemma"})").tied());
+  CHECK(of_text(R"({"model_type":"gemma","hidden_act":"gelu","use_bidirectional_attention":null})")
+            .language == AnyLanguage(GemmaConfig{}));
+  CHECK(code_of([] { of_text(R"({"model_type":"gemma","use_bidirectional_attention":true})"); }) ==
+        "bad_config");
+  // null is not the same as absent
+  const auto window = [](const std::string& members) {
+    return of_text(R"({"model_type":"mistral")" + members + "}")
+        .language.as<MistralConfig>()
+        .window(0);
+  };
+  CHECK(window("") == 4096);
+  CHECK(window(R"(,"sliding_window":null)") == 0);
+  // A text_config that does not say what it is, is Qwen2's (transformers: InternVLConfig).
+  CHECK(of_text(config("", R"("model_type":"qwen2")")).language.model_type() == "qwen2");
+  CHECK(of_text(R"({"model_type":"internvl","text_config":{"vocab_size":200000},
+                    "vision_config":{}})")
+            .language.is<Qwen2Config>());
+}
+
+TEST_CASE("InternVL3-1B as OpenGVLab spells it fits its preset") {
+  const auto found = of_text(R"({"model_type":"internvl_chat","select_layer":-1,"ps_version":"v2",
+      "downsample_ratio":0.5,"tie_word_embeddings":false,
+      "llm_config":{"model_type":"qwen2","attn_implementation":"flash_attention_2","hidden_act":"silu",
+        "hidden_size":896,"intermediate_size":4864,"max_position_embeddings":32768,"max_window_layers":70,
+        "num_attention_heads":14,"num_hidden_layers":24,"num_key_value_heads":2,"rms_norm_eps":1e-06,
+        "rope_scaling":{"factor":2.0,"rope_type":"dynamic","type":"dynamic"},"rope_theta":1000000.0,
+        "sliding_window":null,"tie_word_embeddings":false,"use_sliding_window":false,"vocab_size":151674},
+      "vision_config":{"hidden_size":1024,"image_size":448,"intermediate_size":4096,"num_attention_heads":16,
+        "num_hidden_layers":24,"patch_size":14,"qkv_bias":true,"qk_normalization":false}})");
+  CHECK(differences(found, ModelDescription::of<InternVl3_1b>()).empty());
+}
+
+TEST_CASE("what differs between families, and when the number of positions counts") {
+  using Lines = std::vector<std::string>;
+  const auto of = [](const auto& config) {
+    ModelDescription description;
+    description.language = config;
+    return description;
+  };
+  CHECK(differences(of(MistralConfig{}), of(LlamaConfig{})) ==
+        Lines{"model_type=mistral (compiled llama)"});
+  CHECK(differences(of(LlamaConfig{.max_position_embeddings = 7}), of(LlamaConfig{})).empty());
+  Qwen2Config dynamic{.rope_parameters = {.rope_type = RopeType::dynamic, .factor = 2}};
+  Qwen2Config shorter = dynamic;
+  shorter.max_position_embeddings = 16;
+  CHECK(differences(of(shorter), of(dynamic)) ==
+        Lines{"max_position_embeddings=16 (compiled 32768)"});
+  // Keys that decide nothing are not compared.
+  CHECK(differences(of(Qwen2Config{.sliding_window = 7, .max_window_layers = 3}), of(Qwen2Config{}))
+            .empty());
+  CHECK(differences(of(LlamaConfig{.num_key_value_heads = 32, .head_dim = 128}), of(LlamaConfig{}))
+            .empty());
+}
+
 TEST_CASE("token ids: the top level over the language's, one or several ends") {
   const auto found = of_text(config(R"("eos_token_id":[7,8])",
                                     R"("bos_token_id":1,"pad_token_id":null,"eos_token_id":3)"));
@@ -157,11 +218,11 @@ TEST_CASE("absurd configs are refused, naming file and field") {
   const Case cases[] = {
       {"{}", "model_type"},
       {"[]", "model_type"},
-      {R"({"model_type":"llama"})", "model_type"},
+      {R"({"model_type":"bert"})", "model_type"},
       {R"({"model_type":7})", "model_type"},
       {R"({"model_type":"internvl"})", "text_config"},
       {R"({"model_type":"internvl","text_config":{"model_type":"gpt_oss"}})", "vision_config"},
-      {config("", R"("model_type":"qwen2")"), "text_config.model_type"},
+      {config("", R"("model_type":"bert")"), "text_config.model_type"},
       {config("", R"("num_attention_heads":0)"), "text_config.num_attention_heads"},
       {config("", R"("num_key_value_heads":0)"), "text_config.num_key_value_heads"},
       {config("", R"("num_hidden_layers":2147483648)"), "text_config.num_hidden_layers"},
@@ -214,13 +275,13 @@ TEST_CASE("absurd configs are refused, naming file and field") {
 TEST_CASE("all problems of all sections in one error") {
   const auto error = error_of([] {
     of_text(config(R"("image_token_id":"x","downsample_ratio":5)",
-                   R"("head_dim":[],"model_type":"qwen2")", R"("image_size":null)"));
+                   R"("head_dim":[],"vocab_size":0)", R"("image_size":null)"));
   });
   REQUIRE(error);
   const std::string what = error->what();
   for (const char* part :
        {"5 problems", "image_token_id", "downsample_ratio", "text_config.head_dim",
-        "text_config.model_type", "vision_config.image_size"}) {
+        "text_config.vocab_size", "vision_config.image_size"}) {
     CAPTURE(std::string(part));
     CHECK(what.find(part) != what.npos);
   }

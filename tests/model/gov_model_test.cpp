@@ -81,7 +81,7 @@ TEST_CASE("parts of the model have names") {
   const GovModel<TinyGptOss> text(tiny_model<TinyGptOss>());
   CHECK(&text.language_model() == &text.params().model);
   CHECK(differences(model.description(), ModelDescription::of<VlmBf16>()).empty());
-  CHECK(model.description().language.max_position_embeddings == 512);
+  CHECK(model.description().language.max_position_embeddings() == 512);
 }
 
 TEST_CASE("image features without a session") {

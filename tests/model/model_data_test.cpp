@@ -9,7 +9,7 @@ TEST_CASE("a fresh model has no ids, its Cfg's context and its rope table") {
   CHECK(data.tokens.image_token_id == -1);
   CHECK(data.tokens.eos_token_id.empty());
   CHECK(data.max_position_embeddings == 2048);
-  CHECK(data.rope.inverse_frequencies.size() == 16);
-  CHECK(data.rope.scaling == doctest::Approx(1.3465735902799727).epsilon(1e-15));
+  CHECK(data.positions.inverse_frequencies.size() == 16);
+  CHECK(data.positions.scaling == doctest::Approx(1.3465735902799727).epsilon(1e-15));
   CHECK(data.params.lm_head.weight.data == nullptr);
 }

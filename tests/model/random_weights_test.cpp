@@ -67,6 +67,19 @@ TEST_CASE("each kind of parameter has its distribution") {
     CHECK_MESSAGE(kinds[kind] > 0, kind);
 }
 
+TEST_CASE("a norm that multiplies by 1 + weight starts with weight 0") {
+  GemmaNorm<8>::Params gemma;
+  RmsNorm<8>::Params plain;
+  for (auto [parameters, value] :
+       {std::pair{parameter_list(gemma), 0.0f}, std::pair{parameter_list(plain), 1.0f}}) {
+    parameters.front().name = "norm.weight";
+    const auto block = fill_random(parameters, 1);
+    const auto* const values = reinterpret_cast<const float*>(parameters.front().storage->data);
+    const float expected = value;
+    CHECK(std::all_of(values, values + 8, [=](float v) { return v == expected; }));
+  }
+}
+
 TEST_CASE("the same seed, the same bits; another seed, others") {
   const Filled a(5), b(5), c(6);
   bool same = true, differ = false;

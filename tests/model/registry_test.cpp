@@ -13,7 +13,7 @@ namespace {
 
 using namespace gov;
 using namespace gov::test;
-using Models = auto_model<TextMxfp4, VlmTiny, VlmBf16>;
+using Models = auto_model<TextMxfp4, VlmTiny, VlmBf16, MistralFullBf16>;
 
 const std::string parity = "tests/fixtures/parity/";
 
@@ -29,6 +29,7 @@ TEST_CASE("the type that fits, in any spelling of the config") {
                                      {"vlm-tiny", "VlmTiny"},
                                      {"vlm-tiny-sharded", "VlmTiny"},
                                      {"text-mxfp4", "TextMxfp4"},
+                                     {"mistral-full-bf16", "MistralFullBf16"},
                                      {"text-mxfp4-openai", "TextMxfp4"}}) {
     const auto shown_folder = std::string(folder);  // clang 14: no capture of bindings
     CAPTURE(shown_folder);
@@ -42,7 +43,7 @@ TEST_CASE("the type that fits, in any spelling of the config") {
 
 TEST_CASE("max_position_embeddings is not geometry") {
   ModelDescription wanted = ModelDescription::of<TextMxfp4>();
-  wanted.language.max_position_embeddings = 77;
+  wanted.language.set_max_position_embeddings(77);
   CHECK(Models::select(wanted, "folder") == 0);
 }
 
@@ -55,7 +56,7 @@ TEST_CASE("no type fits: the nearest, the differences, the remedy") {
     return error->found();
   };
   ModelDescription wanted = ModelDescription::of<VlmTiny>();
-  wanted.language.sliding_window = 6;
+  wanted.language.as<GptOssConfig>().sliding_window = 6;
   wanted.composition->vision.num_hidden_layers = 3;
   const std::string two = refused(wanted);
   for (const char* part :
@@ -75,6 +76,22 @@ TEST_CASE("no type fits: the nearest, the differences, the remedy") {
       error_of([] { auto_model<TextMxfp4>::select(ModelDescription::of<VlmTiny>(), "f"); });
   REQUIRE(error);
   CHECK(error->found().find("has a vision tower (compiled without)") != std::string::npos);
+}
+
+TEST_CASE("a model of another family is another model, however its numbers are") {
+  const auto refused = [](const char* folder) {
+    const auto error = error_of([&] { picked(parity + folder); });
+    REQUIRE(error);
+    CHECK(error->code() == Errc::no_matching_model);
+    return error->found();
+  };
+  CHECK(refused("llama-tiny").find("model_type=llama (compiled ") != std::string::npos);
+  // Of one family, the nearest is of that family.
+  CHECK(refused("mistral-window").find("the nearest, MistralFullBf16") != std::string::npos);
+  const auto error = error_of(
+      [] { auto_model<MistralFullBf16>::select(describe(parity + "mistral-window"), "f"); });
+  REQUIRE(error);
+  CHECK(error->found().find("sliding_window=4 (compiled null)") != std::string::npos);
 }
 
 TEST_CASE("a folder that cannot be read says so itself") {

@@ -103,6 +103,11 @@ TEST_CASE("every layout holds the same tensors as the one that the fixtures' scr
                                {{Layout::hf, "text-mxfp4"}, {Layout::openai, "text-mxfp4-openai"}});
 }
 
+TEST_CASE("a language model of another family, tied, in bf16") {
+  check_round_trips<MistralFullBf16>("mistral-full-bf16", {{Layout::hf, "mistral-full-bf16"},
+                                                           {Layout::hf_old, "mistral-full-bf16"}});
+}
+
 TEST_CASE("formats that the file did not have: blocks with scales, f16, f32") {
   for (const char* storage : {"mxfp4", "mxfp4-q8", "f16", "f32"})
     for (const Layout layout : {Layout::hf, Layout::hf_old, Layout::internvl}) {

@@ -136,4 +136,48 @@ TEST_CASE("angles: f32 angle, scaled cosine and sine, also far out") {
   CHECK(sin[31] == 0);
 }
 
+TEST_CASE("llama3 of Llama 3.1: the numbers that transformers computes") {
+  const RopeConfig rope{.rope_type = RopeType::llama3,
+                        .rope_theta = 500000,
+                        .factor = 8,
+                        .original_max_position_embeddings = 8192};
+  const auto found = rope.inverse_frequencies(128);
+  const auto plain = RopeConfig{.rope_theta = 500000}.inverse_frequencies(128);
+  REQUIRE(found.size() == 64);
+  const std::pair<std::size_t, double> expected[] = {{0, 1},
+                                                     {1, 0.814617217},
+                                                     {20, 0.0165604409},
+                                                     {28, 0.00321144611},
+                                                     {29, 0.00216657063},
+                                                     {30, 0.00137189368},
+                                                     {31, 0.00085675146},
+                                                     {33, 0.00031269365},
+                                                     {34, 0.000178507791},
+                                                     {35, 9.55621217e-05},
+                                                     {36, 7.78465546e-05},
+                                                     {40, 3.42810235e-05},
+                                                     {63, 3.06892588e-07}};
+  for (const auto& [i, value] : expected) {
+    const auto shown_i = i;  // clang 14: no capture of bindings
+    CAPTURE(shown_i);
+    CHECK(static_cast<double>(found[i]) == doctest::Approx(value).epsilon(2e-6));
+  }
+  for (std::size_t i = 0; i < 64; ++i) {
+    const double wavelength = 2 * std::acos(-1.0) / static_cast<double>(plain[i]);
+    if (wavelength < 2048) CHECK(found[i] == plain[i]);
+    if (wavelength > 8192) CHECK(found[i] == plain[i] / 8);
+  }
+  CHECK(rope.attention_scaling() == 1);
+}
+
+TEST_CASE("dynamic: the base grows with the length beyond the limit") {
+  const RopeConfig rope{.rope_type = RopeType::dynamic, .rope_theta = 1e6, .factor = 2};
+  CHECK(rope.stretched_theta(64, 32768, 1) == 1e6);
+  CHECK(rope.stretched_theta(64, 32768, 32768) == 1e6);
+  CHECK(rope.stretched_theta(64, 32768, 65536) ==
+        doctest::Approx(1e6 * std::pow(3.0, 64.0 / 62)).epsilon(1e-12));
+  CHECK(rope.inverse_frequencies(64) == RopeConfig{.rope_theta = 1e6}.inverse_frequencies(64));
+  CHECK(rope.attention_scaling() == 1);
+}
+
 }  // namespace

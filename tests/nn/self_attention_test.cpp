@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "gov/nn/rotary.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
@@ -15,16 +16,21 @@ using namespace gov::test;
 
 struct Numbers {
   index_t hidden_size, num_attention_heads, num_key_value_heads, head_dim;
-  bool attention_bias;
+  AttentionParts parts;
   index_t sliding_window;
+  double rms_norm_eps = 1e-3;
 };
-struct Small {
-  static constexpr Numbers config{32, 4, 2, 16, true, 3};
-  static constexpr bool attention_sinks = true;
+struct Modules {
+  static constexpr AttentionParts attention(const Numbers& numbers) { return numbers.parts; }
 };
-struct Plain {  // one key head, no biases, no sinks
-  static constexpr Numbers config{36, 3, 1, 10, false, 0};
-  static constexpr bool attention_sinks = false;
+struct Small : Modules {
+  static constexpr Numbers config{32, 4, 2, 16, {true, true, true, false}, 3};
+};
+struct Plain : Modules {  // one key head, no biases, no sinks
+  static constexpr Numbers config{36, 3, 1, 10, {}, 0};
+};
+struct Normed : Modules {  // Qwen3's norm of each head, Qwen2's biases
+  static constexpr Numbers config{24, 4, 2, 8, {true, false, false, true}, 0};
 };
 
 template <class T>
@@ -46,13 +52,17 @@ std::vector<double> naive(const typename SelfAttention<C>::Params& p, const std:
   auto q = naive_linear(x, p.q_proj.weight.view(), p.q_proj.bias_values());
   auto k = naive_linear(x, p.k_proj.weight.view(), p.k_proj.bias_values());
   auto v = naive_linear(x, p.v_proj.weight.view(), p.v_proj.bias_values());
+  if constexpr (c.parts.qk_norm) {
+    q = naive_norm(q, c.head_dim, p.q_norm.weight.values(), nullptr, c.rms_norm_eps, false);
+    k = naive_norm(k, c.head_dim, p.k_norm.weight.values(), nullptr, c.rms_norm_eps, false);
+  }
   naive_rope(q, c.num_attention_heads, frequencies(c.head_dim), scaling, 0);
   naive_rope(k, c.num_key_value_heads, frequencies(c.head_dim), scaling, 0);
   if (format == Format::bf16)
     for (auto* held : {&k, &v})
       for (double& number : *held) number = double{to_float(to_bf16(static_cast<float>(number)))};
   const float* sinks = nullptr;
-  if constexpr (C::attention_sinks) sinks = p.sinks.values();
+  if constexpr (c.parts.sinks) sinks = p.sinks.values();
   const NaiveAttention mix{c.num_attention_heads, c.num_key_value_heads, c.head_dim,
                            c.sliding_window};
   const auto out =
@@ -101,8 +111,8 @@ std::vector<double> check(const kernel::Kernels<T>& kernels,
     }
     const index_t rows = first + second;
     std::vector<T> y(static_cast<std::size_t>(rows * H), T(0.5));
-    Attention::forward(context, params, steps, Rows<T>(cos.data(), rows, half),
-                       Rows<T>(sin.data(), rows, half), Rows<T>(x.data(), rows, H),
+    const RotaryAngles<T> angles{Rows<T>(cos.data(), rows, half), Rows<T>(sin.data(), rows, half)};
+    Attention::forward(context, params, steps, angles, Rows<T>(x.data(), rows, H),
                        Rows<T>(y.data(), rows, H), none, 0);
     got[0].insert(got[0].end(), y.begin(), y.begin() + first * H);
     got[1].insert(got[1].end(), y.begin() + first * H, y.end());
@@ -140,6 +150,8 @@ void check_all() {
 TEST_CASE("window, sinks, biases, grouped heads, rings") { check_all<Small>(); }
 TEST_CASE("full attention, one key head, no biases, odd sizes") { check_all<Plain>(); }
 
+TEST_CASE("a norm of each head, biases on q, k and v alone") { check_all<Normed>(); }
+
 TEST_CASE("parameters: names in the checkpoint's order, sinks only where asked for") {
   const auto names = [](auto params) {
     std::string list;
@@ -151,6 +163,9 @@ TEST_CASE("parameters: names in the checkpoint's order, sinks only where asked f
         "o_proj.weight o_proj.bias sinks ");
   CHECK(names(SelfAttention<Plain>::Params{}) ==
         "q_proj.weight k_proj.weight v_proj.weight o_proj.weight ");
+  CHECK(names(SelfAttention<Normed>::Params{}) ==
+        "q_proj.weight q_proj.bias k_proj.weight k_proj.bias v_proj.weight v_proj.bias "
+        "o_proj.weight q_norm.weight k_norm.weight ");
   static_assert(parameter_count<SelfAttention<Small>> ==
                 2 * (32 * 64 + 32 * 32) + 64 + 2 * 32 + 32 + 4);
 }

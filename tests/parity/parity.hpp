@@ -127,7 +127,8 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   index_t tile = 0;
   for (index_t b = 0; b < batch; ++b)
     sessions.push_back(model.template session<T>(
-        {.context = std::min<index_t>(model.data()->max_position_embeddings, 4096),
+        {.context = std::min<index_t>(
+             longest_sequence(A::language_config, model.data()->max_position_embeddings), 4096),
          .chunk = options.chunk,
          .arithmetic = options.arithmetic}));
   for (index_t b = 0; b < batch; ++b) {
@@ -159,14 +160,13 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
         c.floats.at("image_features").size())
       result.features = 1e30;
   }
-  for (index_t layer = 0; layer <= A::language_config.num_hidden_layers; ++layer) {
+  for (index_t layer = 0; layer <= A::geometry.num_hidden_layers; ++layer) {
     const std::string name = "hidden_states." + std::to_string(layer);
     result.hidden = std::max(
         result.hidden, relative_error(seen.rows[name], c.floats.at(name), real, A::hidden_size));
   }
-  constexpr index_t k = A::language_config.num_experts_per_tok,
-                    experts = A::language_config.num_local_experts;
-  for (index_t layer = 0; layer < A::language_config.num_hidden_layers; ++layer) {
+  constexpr index_t k = A::geometry.num_experts_per_tok, experts = A::geometry.num_experts;
+  for (index_t layer = 0; experts > 1 && layer < A::geometry.num_hidden_layers; ++layer) {
     const std::string suffix = "." + std::to_string(layer);
     if (c.has("router_logits" + suffix))
       result.router = std::max(

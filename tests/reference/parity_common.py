@@ -17,10 +17,16 @@ import struct
 import numpy as np
 import torch
 import transformers
-from transformers import GptOssConfig, GptOssForCausalLM, InternVLConfig
+from transformers import AutoConfig, AutoModelForCausalLM, InternVLConfig
 from transformers import InternVLForConditionalGeneration
+from transformers import modeling_rope_utils
+from transformers.models.gemma import modeling_gemma
 from transformers.models.gpt_oss import modeling_gpt_oss
 from transformers.models.internvl import modeling_internvl
+from transformers.models.llama import modeling_llama
+from transformers.models.mistral import modeling_mistral
+from transformers.models.qwen2 import modeling_qwen2
+from transformers.models.qwen3 import modeling_qwen3
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -87,7 +93,7 @@ def weight_rule(name, shape, gains=None, rules=()):
         return (1.0, 0.5) if last == "weight" else (0.0, 0.25)
     if last == "bias" or last.endswith("_bias"):
         return 0.0, 0.25
-    if owner == "embed_tokens":
+    if owner in ("embed_tokens", "wte"):
         return 0.0, 1.0
     if last in ("gate_up_proj", "down_proj"):  # [E, in, out]
         fan_in, gain = shape[1], gains[last]
@@ -137,11 +143,11 @@ def versions():
 # ---------------------------------------------------------------- models
 
 def make_config(geometry):
-    """An HF config from a description {text: {...}, vision: {...} or absent, top: {...}}."""
-    text = dict(geometry["text"], model_type="gpt_oss")
+    """An HF config from a description {model_type, text: {...}, vision: {...} or absent, top: {...}}."""
+    model_type = geometry.get("model_type", "gpt_oss")
     if "vision" not in geometry:
-        text.pop("model_type")
-        return GptOssConfig(**text)
+        return AutoConfig.for_model(model_type, **geometry["text"])
+    text = dict(geometry["text"], model_type=model_type)
     return InternVLConfig(vision_config=dict(geometry["vision"]), text_config=text,
                           **geometry.get("top", {}))
 
@@ -149,14 +155,42 @@ def make_config(geometry):
 def make_model(config, dtype=torch.float32, experts="eager", attention="eager"):
     config = copy.deepcopy(config)
     config._attn_implementation = attention
-    kind = InternVLForConditionalGeneration if config.model_type == "internvl" else GptOssForCausalLM
-    model = kind(config).eval()
-    # InternVLForConditionalGeneration itself refuses the option (5.23): only its language model has experts.
-    decoder = model.model.language_model if config.model_type == "internvl" else model
-    decoder.set_experts_implementation(experts)
-    assert decoder.config._experts_implementation == experts
+    if config.model_type == "internvl":
+        model = InternVLForConditionalGeneration(config).eval()
+    else:
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
+    if has_experts(config):
+        # InternVLForConditionalGeneration itself refuses the option (5.23): only its language model has experts.
+        decoder = model.model.language_model if config.model_type == "internvl" else model
+        decoder.set_experts_implementation(experts)
+        assert decoder.config._experts_implementation == experts
+    model.generation_config.eos_token_id = None  # greedy runs have the length that the case asks for
     cast(model, dtype)
     return model
+
+
+def has_experts(config):
+    return hasattr(getattr(config, "text_config", config), "num_experts_per_tok")
+
+
+def is_dynamic(config):
+    rope = getattr(getattr(config, "text_config", config), "rope_parameters", None)
+    return bool(rope) and rope.get("rope_type") == "dynamic"
+
+
+def forget_lengths(model):
+    """Dynamic rotation remembers the longest sequence it has seen; a case starts without."""
+    for module in model.modules():
+        if hasattr(module, "max_seq_len_cached"):
+            module.max_seq_len_cached = module.original_max_seq_len
+            module.inv_freq = module.original_inv_freq
+
+
+def round_embedding_scale(model):
+    """As a checkpoint in bf16 has it (Gemma), for runs of its weights in a wider dtype."""
+    for module in model.modules():
+        if hasattr(module, "embed_scale"):
+            module.embed_scale = module.embed_scale.to(torch.bfloat16).to(module.embed_scale.dtype)
 
 
 def cast(model, dtype):
@@ -205,31 +239,59 @@ def disk_tensors(model):
 # ---------------------------------------------------------------- the f64 run
 
 def f64_patches():
-    """HF's RMSNorms and rotary embedding compute in f32 whatever the dtype; in the f64 run they are replaced.
+    """HF's RMSNorms, rotary embedding and softmax compute in f32 whatever the dtype; in the f64 run they are replaced.
     RoPE angles stay f32 products of the f32 inv_freq (they define the model); cos, sin and scaling are f64."""
 
     def gpt_oss_norm(self, x):
         x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
         return self.weight * x
 
+    @modeling_rope_utils.dynamic_rope_update
     def rotary(self, x, position_ids):
         angle = (position_ids[..., None].float() * self.inv_freq.float()).double()
         return angle.cos() * self.attention_scaling, angle.sin() * self.attention_scaling
 
+    def gemma_norm(self, x):
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+        return x * (1 + self.weight)
+
+    def llama_rotary(self, x, position_ids):
+        cos, sin = rotary(self, x, position_ids)
+        return torch.cat((cos, cos), -1), torch.cat((sin, sin), -1)
+
     return [
+        (modeling_gemma.GemmaRMSNorm, gemma_norm),
+        (modeling_gemma.GemmaRotaryEmbedding, llama_rotary),
+        (modeling_llama.LlamaRMSNorm, gpt_oss_norm),
+        (modeling_mistral.MistralRMSNorm, gpt_oss_norm),
+        (modeling_qwen2.Qwen2RMSNorm, gpt_oss_norm),
+        (modeling_qwen3.Qwen3RMSNorm, gpt_oss_norm),
+        (modeling_llama.LlamaRotaryEmbedding, llama_rotary),
+        (modeling_mistral.MistralRotaryEmbedding, llama_rotary),
+        (modeling_qwen2.Qwen2RotaryEmbedding, llama_rotary),
+        (modeling_qwen3.Qwen3RotaryEmbedding, llama_rotary),
         (modeling_gpt_oss.GptOssRMSNorm, gpt_oss_norm),
         (modeling_internvl.InternVLVisionRMSNorm, gpt_oss_norm),
         (modeling_gpt_oss.GptOssRotaryEmbedding, rotary),
     ]
 
 
+def f64_softmax(x, dim=None, dtype=None, **options):
+    return SOFTMAX(x, dim=dim, dtype=x.dtype if x.dtype == torch.float64 else dtype, **options)
+
+
+SOFTMAX = torch.nn.functional.softmax
+
+
 class double_arithmetic:
     def __enter__(self):
         self.saved = [(kind, kind.forward) for kind, _ in f64_patches()]
+        torch.nn.functional.softmax = f64_softmax
         for kind, function in f64_patches():
             kind.forward = function
 
     def __exit__(self, *unused):
+        torch.nn.functional.softmax = SOFTMAX
         for kind, function in self.saved:
             kind.forward = function
 

@@ -20,19 +20,31 @@ struct Range {
 
 inline constexpr Range positive{0, 1e300}, any_number{-1e300, 1e300};
 
+// Legal values of a number that config.json may also give as null; then it is 0 here. A flag that
+// may be null is false.
+struct OrNull {
+  double min = 0, max = 0;
+};
+
 // Names of an enumeration's values as config.json spells them; specialised beside each enumeration.
 template <class E>
 struct EnumNames;  // static constexpr std::array<std::pair<std::string_view, E>, n> values, type
                    // name
 
 // config.json's layer_types: which of up to 256 layers slide. The default alternates, layer 0
-// sliding.
+// sliding; by_rule() stands for a file that leaves it to other keys.
 struct LayerTypes {
   static constexpr index_t capacity = 256;
   std::array<std::uint64_t, 4> sliding{0x5555555555555555u, 0x5555555555555555u,
                                        0x5555555555555555u, 0x5555555555555555u};
+  bool given = true;
 
   constexpr LayerTypes() = default;
+  static constexpr LayerTypes by_rule() {
+    LayerTypes types;
+    types.sliding = {}, types.given = false;
+    return types;
+  }
   // One letter a layer: s sliding, f full.
   explicit constexpr LayerTypes(std::string_view letters) {
     for (std::size_t i = 0; i < letters.size(); ++i)

@@ -111,6 +111,12 @@ struct Vector : Storage {
   float* values() { return reinterpret_cast<float*>(data); }
 };
 
+// A vector that is added to something where it is used, so that a fresh one is 0 and not 1.
+template <index_t... Dims>
+struct OffsetVector : Vector<Dims...> {
+  static constexpr bool is_offset = true;
+};
+
 // A weight [out, in], stored in any Format. Dims is its shape in the checkpoint when that is not
 // [out, in] (a convolution's kernel).
 template <index_t Out, index_t In, index_t... Dims>

@@ -38,18 +38,27 @@ class ConfigReader {
       : source_(source), problems_(problems) {}
 
   void operator()(std::string_view key, index_t& value, Range range) {
-    if (key == "sliding_window" && source_.object.is_null_at(key)) {
-      value = 0;
-      return;
-    }
     read(key, [&](const Json& json) { value = whole(json, range); });
     if (key == "max_position_embeddings") longest_ = value;
+  }
+  void operator()(std::string_view key, index_t& value, OrNull range) {
+    read(key, [&](const Json& json) {
+      value = json.is_null() ? 0 : whole(json, {range.min, range.max});
+    });
+  }
+  void operator()(std::string_view key, double& value, OrNull range) {
+    read(key, [&](const Json& json) {
+      value = json.is_null() ? 0 : number(json, {range.min, range.max});
+    });
   }
   void operator()(std::string_view key, double& value, Range range) {
     read(key, [&](const Json& json) { value = number(json, range); });
   }
   void operator()(std::string_view key, bool& value) {
     read(key, [&](const Json& json) { value = json.as_bool(); });
+  }
+  void operator()(std::string_view key, bool& value, OrNull) {
+    read(key, [&](const Json& json) { value = !json.is_null() && json.as_bool(); });
   }
   template <class E>
     requires std::is_enum_v<E>
@@ -79,6 +88,8 @@ class ConfigReader {
   }
   void operator()(std::string_view key, LayerTypes& value, const index_t& layers) {
     read(key, [&](const Json& json) {
+      if (!value.given && json.is_null()) return;
+      if (!value.given) value = LayerTypes();
       if (json.size() != static_cast<std::size_t>(layers))
         json.fail(Errc::bad_config,
                   "a list of num_hidden_layers = " + std::to_string(layers) + " types",
@@ -201,7 +212,12 @@ struct ConfigWriter {
   template <class T>
     requires std::is_arithmetic_v<T>
   void operator()(std::string_view key, const T& value, Range = {}) const {
-    if (key == "sliding_window" && value == T(0))
+    out.field(key, value);
+  }
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  void operator()(std::string_view key, const T& value, OrNull) const {
+    if (value == T(0))
       out.field(key, nullptr);
     else
       out.field(key, value);
@@ -215,6 +231,10 @@ struct ConfigWriter {
     out.field(key, std::vector<index_t>{value.height, value.width});
   }
   void operator()(std::string_view key, const LayerTypes& value, const index_t& layers) const {
+    if (!value.given) {
+      out.field(key, nullptr);
+      return;
+    }
     out.key(key).begin_array();
     for (index_t i = 0; i < layers; ++i)
       out.value(value.is_sliding(i) ? "sliding_attention" : "full_attention");
@@ -303,7 +323,7 @@ std::string config_code(const C& config, const C& defaults = {}) {
     } else if constexpr (std::is_same_v<T, LayerTypes>) {
       const index_t layers = std::get<0>(std::tie(more...));
       for (index_t i = 0; i < layers; ++i) text += value.is_sliding(i) ? 's' : 'f';
-      text = "gov::LayerTypes(\"" + text + "\")";
+      text = value.given ? "gov::LayerTypes(\"" + text + "\")" : "gov::LayerTypes::by_rule()";
     } else if constexpr (ConfigStruct<T>) {
       text = config_code(value, T{});
     } else {

@@ -1,17 +1,21 @@
 // The one decoder skeleton. A language model is a Config: its geometry (C::config, spelled as in
-// config.json) and the modules it chooses:
+// config.json; nn/geometry.hpp reads it) and the modules it chooses:
+//   C::Position<C>     where tokens stand: what is added to embeddings, what attention is told
 //   C::Norm<C>         pre-norm before each part and at the end
 //   C::Attention<C>    adds its output to the residual stream, reads and writes the caches
 //   C::FeedForward<C>  adds its output to the residual stream
+// C::scales_embeddings, where it is there, multiplies what ids look up, and nothing else.
 // One Block type serves every layer; what differs by layer (the window) is a number.
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <span>
 #include <vector>
 
 #include "gov/nn/embedding.hpp"
 #include "gov/nn/norm.hpp"
+#include "gov/nn/rotary.hpp"
 #include "gov/nn/self_attention.hpp"
 
 namespace gov {
@@ -39,20 +43,18 @@ template <class T>
 struct DecoderStep {
   DecoderState<T>* state;
   index_t rows;
+  index_t call_end = 0;  // length after the whole call, where these rows are but a part of it
   KvCache<T>& cache(index_t layer) const { return state->layers[static_cast<std::size_t>(layer)]; }
-};
-
-// What a decoder computes once from its position policy.
-struct RopeTable {
-  std::vector<float> inverse_frequencies;
-  double scaling = 1;
+  index_t length_after() const { return std::max(call_end, state->length() + rows); }
 };
 
 template <class C>
 struct Decoder {
   static constexpr auto& config = C::config;
-  static constexpr index_t hidden_size = config.hidden_size;
-  using Tokens = Embedding<config.vocab_size, hidden_size>;
+  static constexpr LanguageGeometry geometry = geometry_of(C::config);
+  static constexpr index_t hidden_size = geometry.hidden_size;
+  using Tokens = Embedding<geometry.vocab_size, hidden_size>;
+  using Position = typename C::template Position<C>;
   using Norm = typename C::template Norm<C>;
   using Attention = typename C::template Attention<C>;
   using FeedForward = typename C::template FeedForward<C>;
@@ -76,20 +78,24 @@ struct Decoder {
 
   struct Params {
     typename Tokens::Params embed_tokens;
-    std::array<typename Block::Params, static_cast<std::size_t>(config.num_hidden_layers)> layers;
+    typename Position::Params embed_positions;
+    std::array<typename Block::Params, static_cast<std::size_t>(geometry.num_hidden_layers)> layers;
     typename Norm::Params norm;
 
     template <class V, class N, class... P>
     static constexpr void visit(V&& v, const N& name, P&... p) {
       gov::visit(v, name / "embed_tokens", p.embed_tokens...);
+      gov::visit(v, name / "embed_positions", p.embed_positions...);
       gov::visit(v, name / "layers", p.layers...);
       gov::visit(v, name / "norm", p.norm...);
     }
   };
 
-  static RopeTable rope_table() {
-    return {config.rope_parameters.inverse_frequencies(config.head_dim),
-            config.rope_parameters.attention_scaling()};
+  // x [ids, hidden] = what stands for these ids before the first layer.
+  template <class T>
+  static void embed(Context<T>& context, const Params& p, std::span<const int> ids, Rows<T> x) {
+    Tokens::forward(context, p.embed_tokens, ids, x);
+    if constexpr (requires { C::scales_embeddings; }) scale(p.embed_tokens.weight.format, x);
   }
 
   // Caches for `context` positions in f32 (which is T) or bf16. A ring of a sliding layer holds
@@ -98,7 +104,7 @@ struct Decoder {
   static DecoderState<T> make_state(index_t context, index_t chunk, bool full_history,
                                     Format format = Format::f32) {
     DecoderState<T> state;
-    for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (index_t layer = 0; layer < geometry.num_hidden_layers; ++layer) {
       const index_t window = config.window(layer);
       state.layers.emplace_back(Attention::shape.kv_heads, Attention::shape.head_dim, window,
                                 context, window && !full_history ? window - 1 + chunk : 0, format);
@@ -109,28 +115,34 @@ struct Decoder {
   // x [tokens, hidden]: embeddings of the steps' tokens, one step after the other; becomes the
   // hidden states after the final norm. Each step has at most `chunk` rows. Nothing is committed.
   template <class T, class O>
-  static void forward(Context<T>& context, const Params& p, const RopeTable& rope,
+  static void forward(Context<T>& context, const Params& p,
+                      const typename Position::Table& positions,
                       std::span<const DecoderStep<T>> steps, Rows<T> x, O& observer) {
     const ArenaScope scope(context.arena);
-    constexpr index_t half = config.head_dim / 2;
-    const auto cos = context.rows(x.rows, half), sin = context.rows(x.rows, half);
-    index_t row = 0;
-    for (const auto& step : steps)
-      for (index_t t = 0; t < step.rows; ++t, ++row)
-        rope_angles(rope.inverse_frequencies, rope.scaling, step.state->length() + t, cos.row(row),
-                    sin.row(row));
+    const auto place = Position::place(context, p.embed_positions, positions, steps, x);
     const auto normed = context.rows(x.rows, hidden_size);
-    for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    for (index_t layer = 0; layer < geometry.num_hidden_layers; ++layer) {
       context.throw_if_cancelled();
       const auto& block = p.layers[static_cast<std::size_t>(layer)];
       observe(observer, "hidden_states", layer, x);
-      Norm::forward(context, block.input_layernorm, config.rms_norm_eps, x, normed);
-      Attention::forward(context, block.self_attn, steps, cos, sin, normed, x, observer, layer);
-      Norm::forward(context, block.post_attention_layernorm, config.rms_norm_eps, x, normed);
+      Norm::forward(context, block.input_layernorm, geometry.norm_eps, x, normed);
+      Attention::forward(context, block.self_attn, steps, place, normed, x, observer, layer);
+      Norm::forward(context, block.post_attention_layernorm, geometry.norm_eps, x, normed);
       FeedForward::forward(context, block.mlp, C::feed_forward(config), normed, x, observer, layer);
     }
-    Norm::forward(context, p.norm, config.rms_norm_eps, x, x);
-    observe(observer, "hidden_states", config.num_hidden_layers, x);
+    Norm::forward(context, p.norm, geometry.norm_eps, x, x);
+    observe(observer, "hidden_states", geometry.num_hidden_layers, x);
+  }
+
+ private:
+  // By sqrt(hidden_size), rounded to the dtype that the embeddings are held in (Gemma).
+  template <class T>
+  static void scale(Format held, Rows<T> x) {
+    auto factor = static_cast<float>(std::sqrt(static_cast<double>(hidden_size)));
+    if (held == Format::bf16) factor = to_float(to_bf16(factor));
+    if (held == Format::f16) factor = to_float(to_f16(factor));
+    for (index_t i = 0; i < x.rows; ++i)
+      for (index_t c = 0; c < hidden_size; ++c) x(i, c) *= T(factor);
   }
 };
 

@@ -11,7 +11,11 @@ namespace gov {
 // config.json of model_type gpt_oss. The defaults are the class's, which are gpt-oss-120b's.
 struct GptOssConfig {
   static constexpr std::string_view model_type = "gpt_oss";
-  static constexpr std::string_view type = "gov::GptOssConfig";
+  static constexpr std::string_view type = "gov::GptOssConfig", modules = "gov::GptOss";
+  static constexpr std::string_view header = "gov/language/gpt_oss.hpp";
+  static constexpr std::string_view architecture = "GptOssForCausalLM";
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 1> aliases{
+      {{"num_local_experts", "num_experts"}}};
 
   index_t hidden_size = 2880, intermediate_size = 2880;
   index_t num_hidden_layers = 36;
@@ -48,7 +52,7 @@ struct GptOssConfig {
     v("num_local_experts", self.num_local_experts, Range{1, 1 << 12});
     v("num_experts_per_tok", self.num_experts_per_tok, Range{1, 64});
     v("vocab_size", self.vocab_size, Range{1, 1 << 24});
-    v("sliding_window", self.sliding_window, Range{0, 1 << 30});
+    v("sliding_window", self.sliding_window, OrNull{0, 1 << 30});
     v("max_position_embeddings", self.max_position_embeddings, Range{1, 1 << 30});
     v("rms_norm_eps", self.rms_norm_eps, Range{0, 1});
     v("swiglu_limit", self.swiglu_limit, positive);
@@ -75,10 +79,14 @@ struct GptOssConfig {
 
 // The modules of GPT-OSS; configs derive from it.
 struct GptOss {
-  static constexpr bool attention_sinks = true;
+  static constexpr AttentionParts attention(const GptOssConfig& config) {
+    return {config.attention_bias, config.attention_bias, true, false};
+  }
   static constexpr SwiGlu feed_forward(const GptOssConfig& config) {
     return {config.swiglu_limit, config.swiglu_alpha};
   }
+  template <class C>
+  using Position = Rotary<C>;
   template <class C>
   using Norm = RmsNorm<C::config.hidden_size>;
   template <class C>

@@ -26,8 +26,9 @@ struct ArchitectureBase {
   using LanguageConfig = typename LanguageOf<Cfg>::type;
   using Language = Decoder<LanguageConfig>;
   static constexpr auto& language_config = LanguageConfig::config;
-  static constexpr index_t hidden_size = language_config.hidden_size;
-  static constexpr index_t vocab_size = language_config.vocab_size;
+  static constexpr LanguageGeometry geometry = geometry_of(language_config);
+  static constexpr index_t hidden_size = geometry.hidden_size;
+  static constexpr index_t vocab_size = geometry.vocab_size;
   static constexpr bool tied = LanguageOf<Cfg>::tied;
   static constexpr bool multimodal = Multimodal<Cfg>;
   using Head = Linear<hidden_size, vocab_size, false>;

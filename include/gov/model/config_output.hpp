@@ -19,9 +19,11 @@ inline void write_id(JsonWriter& out, std::string_view key, int value) {
 }
 
 inline void write_language(JsonWriter& out, const ModelDescription& description) {
-  out.field("model_type", GptOssConfig::model_type);
-  GptOssConfig::keys(description.language, ConfigWriter{out});
-  out.field("hidden_act", "silu");
+  description.language.visit([&]<class C>(const C& config) {
+    out.field("model_type", C::model_type);
+    C::keys(config, ConfigWriter{out});
+    if constexpr (std::is_same_v<C, GptOssConfig>) out.field("hidden_act", "silu");
+  });
   write_id(out, "bos_token_id", description.tokens.bos_token_id);
   write_id(out, "pad_token_id", description.tokens.pad_token_id);
   if (!description.tokens.eos_token_id.empty())
@@ -82,15 +84,16 @@ inline std::string config_json(const ModelDescription& description, Layout layou
     out.key("architectures").begin_array().value(name).end_array();
   };
   if (layout == Layout::openai) {
-    if (composition)
+    if (composition || !description.language.is<GptOssConfig>())
       throw Error({.code = Errc::unsupported,
                    .file = {},
                    .field = "layout openai",
-                   .expected = "a language model alone",
-                   .found = "a model with a vision tower"});
-    write_openai(out, description.language);
+                   .expected = "gpt_oss alone",
+                   .found = composition ? "a model with a vision tower"
+                                        : std::string(description.language.model_type())});
+    write_openai(out, description.language.as<GptOssConfig>());
   } else if (!composition) {
-    architecture("GptOssForCausalLM");
+    architecture(description.language.visit([]<class C>(const C&) { return C::architecture; }));
     out.field("dtype", dtype);
     write_language(out, description);
   } else if (layout == Layout::internvl) {

@@ -69,7 +69,7 @@ namespace costs_detail {
 template <class C>
 double keys_seen(const C& config, index_t first, index_t last) {
   double keys = 0;
-  for (index_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+  for (index_t layer = 0; layer < geometry_of(config).num_hidden_layers; ++layer) {
     const index_t window = config.window(layer);
     for (index_t position = first; position < last; ++position)
       keys += static_cast<double>(window ? std::min(position + 1, window) : position + 1);
@@ -77,16 +77,13 @@ double keys_seen(const C& config, index_t first, index_t last) {
   return keys;
 }
 
-template <class C>
-double chosen_share(const C& config) {
-  return static_cast<double>(config.num_experts_per_tok) /
-         static_cast<double>(config.num_local_experts);
+inline double chosen_share(const LanguageGeometry& g) {
+  return static_cast<double>(g.num_experts_per_tok) / static_cast<double>(g.num_experts);
 }
 
 // Experts that at least one of so many tokens chooses.
-template <class C>
-double share_of_any(const C& config, double tokens) {
-  return 1 - std::pow(1 - chosen_share(config), tokens);
+inline double share_of_any(const LanguageGeometry& g, double tokens) {
+  return 1 - std::pow(1 - chosen_share(g), tokens);
 }
 
 }  // namespace costs_detail
@@ -96,10 +93,11 @@ template <class Cfg>
 double prefill_flops(const std::vector<ParameterRef>& parameters, index_t first, index_t count) {
   using namespace costs_detail;
   constexpr auto& c = Architecture<Cfg>::language_config;
+  constexpr LanguageGeometry g = Architecture<Cfg>::geometry;
   const auto sizes = LanguageSizes::numbers<Cfg>(parameters);
-  return 2 * static_cast<double>(count) * (sizes.dense + sizes.experts * chosen_share(c)) +
+  return 2 * static_cast<double>(count) * (sizes.dense + sizes.experts * chosen_share(g)) +
          2 * sizes.head +
-         4 * static_cast<double>(c.num_attention_heads * c.head_dim) *
+         4 * static_cast<double>(g.num_attention_heads * g.head_dim) *
              keys_seen(c, first, first + count);
 }
 
@@ -115,12 +113,13 @@ StepBytes decode_bytes(const std::vector<ParameterRef>& parameters, index_t posi
                        index_t batch = 1, index_t cache_number_bytes = 4) {
   using namespace costs_detail;
   constexpr auto& c = Architecture<Cfg>::language_config;
+  constexpr LanguageGeometry g = Architecture<Cfg>::geometry;
   const auto sizes = LanguageSizes::bytes<Cfg>(parameters);
   const auto sequences = static_cast<double>(batch);
-  return {sizes.dense + sizes.head + sizes.experts * share_of_any(c, sequences) +
+  return {sizes.dense + sizes.head + sizes.experts * share_of_any(g, sequences) +
               sequences * sizes.embedding_row,
           sequences * keys_seen(c, position, position + 1) *
-              static_cast<double>(2 * c.num_key_value_heads * c.head_dim) *
+              static_cast<double>(2 * g.num_key_value_heads * g.head_dim) *
               static_cast<double>(cache_number_bytes)};
 }
 
@@ -130,16 +129,17 @@ StepBytes prefill_bytes(const std::vector<ParameterRef>& parameters, index_t fir
                         index_t chunk, index_t cache_number_bytes = 4) {
   using namespace costs_detail;
   constexpr auto& c = Architecture<Cfg>::language_config;
+  constexpr LanguageGeometry g = Architecture<Cfg>::geometry;
   const auto sizes = LanguageSizes::bytes<Cfg>(parameters);
   StepBytes bytes{sizes.head, 0};
   for (index_t done = 0; done < count; done += chunk) {
     const index_t tokens = std::min(chunk, count - done), seen = first + done + tokens;
-    bytes.weights += sizes.dense + sizes.experts * share_of_any(c, static_cast<double>(tokens)) +
+    bytes.weights += sizes.dense + sizes.experts * share_of_any(g, static_cast<double>(tokens)) +
                      static_cast<double>(tokens) * sizes.embedding_row;
-    for (index_t layer = 0; layer < c.num_hidden_layers; ++layer) {
+    for (index_t layer = 0; layer < g.num_hidden_layers; ++layer) {
       const index_t window = c.window(layer);
       bytes.caches += static_cast<double>(window ? std::min(seen, window - 1 + tokens) : seen) *
-                      static_cast<double>(2 * c.num_key_value_heads * c.head_dim) *
+                      static_cast<double>(2 * g.num_key_value_heads * g.head_dim) *
                       static_cast<double>(cache_number_bytes);
     }
   }

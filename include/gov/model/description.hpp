@@ -1,6 +1,6 @@
 // ModelDescription: what a config.json says, as config structs at run time. It reads the spellings
-// of transformers (internvl, gpt_oss), of OpenGVLab (internvl_chat) and of openai's original/, and
-// is what a compiled Cfg is compared with.
+// of transformers (internvl, and every language model of any_language.hpp), of OpenGVLab
+// (internvl_chat) and of openai's original/, and is what a compiled Cfg is compared with.
 #pragma once
 
 #include <charconv>
@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "gov/io/config_json.hpp"
-#include "gov/language/gpt_oss.hpp"
+#include "gov/language/any_language.hpp"
 #include "gov/model/model_data.hpp"
 #include "gov/vision/intern_vit.hpp"
 
@@ -20,7 +20,7 @@ struct ModelDescription {
     InternVlConfig internvl;
   };
   std::optional<Composition> composition;  // absent: a language model alone
-  GptOssConfig language;
+  AnyLanguage language;
   ModelTokens tokens;
 
   // Of a compiled Cfg.
@@ -28,24 +28,37 @@ struct ModelDescription {
   static ModelDescription of() {
     ModelDescription description;
     description.language = Architecture<Cfg>::language_config;
-    description.language.tie_word_embeddings = Architecture<Cfg>::tied;
+    description.language.set_tied(Architecture<Cfg>::tied);
     if constexpr (Multimodal<Cfg>) description.composition = {Cfg::Vision::config, Cfg::config};
     return description;
   }
   bool tied() const {
-    return composition ? composition->internvl.tie_word_embeddings : language.tie_word_embeddings;
+    return composition ? composition->internvl.tie_word_embeddings : language.tied();
   }
   void set_tied(bool tied) {
     if (composition) composition->internvl.tie_word_embeddings = tied;
-    language.tie_word_embeddings = tied;
+    language.set_tied(tied);
   }
 };
 
+// Between two configs of language models; they may be of different families.
+inline std::vector<std::string> language_differences(AnyLanguage wanted,
+                                                     const AnyLanguage& compiled,
+                                                     const std::string& prefix) {
+  if (wanted.model_type() != compiled.model_type())
+    return {prefix + "model_type=" + std::string(wanted.model_type()) + " (compiled " +
+            std::string(compiled.model_type()) + ")"};
+  if (!wanted.visit([](const auto& c) { return positions_are_geometry(c); }))
+    wanted.set_max_position_embeddings(compiled.max_position_embeddings());
+  return wanted.visit([&]<class C>(const C& config) {
+    return config_differences(config, compiled.as<C>(), prefix);
+  });
+}
+
 // What differs between a file's description and a compiled one; empty when the type fits.
-// max_position_embeddings is not geometry: the file's value is taken.
-inline std::vector<std::string> differences(ModelDescription wanted,
+// max_position_embeddings is seldom geometry: the file's value is taken.
+inline std::vector<std::string> differences(const ModelDescription& wanted,
                                             const ModelDescription& compiled) {
-  wanted.language.max_position_embeddings = compiled.language.max_position_embeddings;
   if (wanted.composition.has_value() != compiled.composition.has_value())
     return {wanted.composition ? "has a vision tower (compiled without)"
                                : "has no vision tower (compiled with one)"};
@@ -59,17 +72,21 @@ inline std::vector<std::string> differences(ModelDescription wanted,
     add(config_differences(wanted.composition->vision, compiled.composition->vision,
                            "vision_config."));
   }
-  add(config_differences(wanted.language, compiled.language, text));
+  add(language_differences(wanted.language, compiled.language, text));
   return found;
 }
 
 namespace description_detail {
 
-inline GptOssConfig read_language(const Json& json, Problems& problems) {
-  ConfigSource source{json, {{"num_local_experts", "num_experts"}}};
-  GptOssConfig defaults;
-  defaults.tie_word_embeddings = false;
-  return read_config<GptOssConfig>(source, problems, defaults);
+// False when no language model has this model_type.
+inline bool read_language(std::string_view type, const Json& json, AnyLanguage& language,
+                          Problems& problems) {
+  return AnyLanguage::with_model_type(type, [&]<class C>(const C&) {
+    ConfigSource source{json};
+    if constexpr (requires { C::aliases; })
+      source.aliases.assign(C::aliases.begin(), C::aliases.end());
+    language = read_config<C>(source, problems);
+  });
 }
 
 // openai's original/config.json: no model_type, its own names, YaRN in flat keys.
@@ -110,11 +127,16 @@ inline Json text_config(const Json& json) {
   return json.at("text_config");
 }
 
-inline void require_model_type(const Json& json, std::string_view expected, Problems& problems) {
+// The language model inside a composition.
+inline void read_text_config(const Json& json, AnyLanguage& language, Problems& problems) {
   problems.attempt([&] {
+    if (json.is_object() && !json.contains("model_type")) {  // as transformers' InternVLConfig
+      read_language(Qwen2Config::model_type, json, language, problems);
+      return;
+    }
     const Json type = json.at("model_type");
-    if (type.as_string() != expected)
-      type.fail(Errc::unsupported, "model_type " + std::string(expected));
+    if (!read_language(type.as_string(), json, language, problems))
+      type.fail(Errc::unsupported, "one of " + AnyLanguage::model_types());
   });
 }
 
@@ -126,8 +148,7 @@ inline ModelDescription describe_config(const Json& json) {
   Problems problems(json.file());
   ModelDescription description;
   const std::string type = json.get_or("model_type", "");
-  if (type == "gpt_oss") {
-    description.language = read_language(json, problems);
+  if (read_language(type, json, description.language, problems)) {
     read_tokens(json, description.tokens, problems);
   } else if (type.empty() && json.contains("rope_scaling_factor")) {
     description.language = read_openai(json, problems);
@@ -135,8 +156,7 @@ inline ModelDescription describe_config(const Json& json) {
   } else if (type == "internvl" || type == "internvl_chat") {
     const bool original = type == "internvl_chat";
     const Json text = text_config(json);
-    require_model_type(text, "gpt_oss", problems);
-    description.language = read_language(text, problems);
+    read_text_config(text, description.language, problems);
     read_tokens(text, description.tokens, problems);
     read_tokens(json, description.tokens, problems);
     ModelDescription::Composition composition;
@@ -159,7 +179,7 @@ inline ModelDescription describe_config(const Json& json) {
         description.tokens.image_token_id = json.at("image_token_id").as<int>();
       else if (!original)
         description.tokens.image_token_id = 151667;
-      const index_t vocabulary = description.language.vocab_size;
+      const index_t vocabulary = description.language.geometry().vocab_size;
       if (description.tokens.image_token_id >= vocabulary)
         problems.add({Errc::bad_config, json.file(), "image_token_id",
                       "an id below vocab_size = " + std::to_string(vocabulary),
@@ -173,7 +193,7 @@ inline ModelDescription describe_config(const Json& json) {
                     std::to_string(feature_layer)});
   } else {
     problems.add({Errc::unsupported, json.file(), "model_type",
-                  "internvl, internvl_chat or gpt_oss",
+                  "internvl, internvl_chat, " + AnyLanguage::model_types(),
                   type.empty() ? "no such key" : "\"" + type + "\""});
   }
   problems.throw_if_any("a config.json of a model that this library knows");

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "gov/core/checked.hpp"
+#include "gov/nn/geometry.hpp"
 
 namespace gov {
 
@@ -16,29 +16,32 @@ concept Multimodal = requires { typename Cfg::Vision; };
 template <class L>
 consteval bool explain_language() {
   constexpr bool has_config = requires {
-    L::config.hidden_size;
-    L::config.num_hidden_layers;
+    L::config.vocab_size;
+    L::config.problem();
   };
   static_assert(has_config,
                 "gov: a language Config needs `static constexpr GptOssConfig config{...}` (or "
                 "another language model's config struct)");
   constexpr bool has_modules = requires {
+    typename L::template Position<L>;
     typename L::template Norm<L>;
     typename L::template Attention<L>;
     typename L::template FeedForward<L>;
   };
-  static_assert(has_modules,
-                "gov: a language Config must choose Norm, Attention and FeedForward; derive from "
-                "gov::GptOss to take its choice");
+  static_assert(
+      has_modules,
+      "gov: a language Config must choose Position, Norm, Attention and FeedForward; derive "
+      "from gov::GptOss, gov::Llama or another to take its choice");
   if constexpr (has_config) {
-    static_assert(L::config.num_attention_heads % L::config.num_key_value_heads == 0,
+    constexpr LanguageGeometry g = geometry_of(L::config);
+    static_assert(g.num_attention_heads % g.num_key_value_heads == 0,
                   "gov: num_attention_heads must be a multiple of num_key_value_heads");
-    static_assert(L::config.head_dim % 2 == 0, "gov: head_dim must be even");
-    if constexpr (requires { L::config.num_local_experts; })
-      static_assert(L::config.num_experts_per_tok <= L::config.num_local_experts,
-                    "gov: num_experts_per_tok must be at most num_local_experts");
+    if constexpr (requires { L::config.rope_parameters; })
+      static_assert(g.head_dim % 2 == 0, "gov: head_dim must be even");
+    static_assert(g.num_experts_per_tok <= g.num_experts,
+                  "gov: num_experts_per_tok must be at most num_local_experts");
     static_assert(L::config.problem() == "",
-                  "gov: Language::config does not hold together; GptOssConfig::problem() says why");
+                  "gov: Language::config does not hold together; its problem() says why");
   }
   return has_config && has_modules;
 }

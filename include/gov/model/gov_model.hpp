@@ -83,7 +83,7 @@ class GovModel {
                    .field = "image_token_id",
                    .expected = "an id below vocab_size = " + std::to_string(A::vocab_size),
                    .found = std::to_string(data->tokens.image_token_id)});
-    data->max_position_embeddings = wanted.language.max_position_embeddings;
+    data->max_position_embeddings = wanted.language.max_position_embeddings();
     model.data_ = std::move(data);
     model.folder_ = folder;
     return model;
@@ -166,7 +166,7 @@ class GovModel {
   ModelDescription description() const {
     ModelDescription description = ModelDescription::of<Cfg>();
     description.tokens = data_->tokens;
-    description.language.max_position_embeddings = data_->max_position_embeddings;
+    description.language.set_max_position_embeddings(data_->max_position_embeddings);
     return description;
   }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "gov/nn/geometry.hpp"
 #include "gov/projector/pixel_shuffle_mlp.hpp"
 
 namespace gov {
@@ -52,9 +53,9 @@ struct InternVlConfig {
 
 struct InternVl {
   template <class Cfg>
-  using Projector =
-      PixelShuffleMlp<Cfg::Vision::config.hidden_size, Cfg::Language::config.hidden_size,
-                      Cfg::config.fold(), Cfg::config.projector_hidden_act>;
+  using Projector = PixelShuffleMlp<Cfg::Vision::config.hidden_size,
+                                    geometry_of(Cfg::Language::config).hidden_size,
+                                    Cfg::config.fold(), Cfg::config.projector_hidden_act>;
 };
 
 }  // namespace gov

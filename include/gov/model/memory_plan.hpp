@@ -37,7 +37,7 @@ inline index_t fresh_weight_bytes(const std::vector<ParameterRef>& parameters,
 // no machine has room for is cut to a size that can still be reckoned with.
 template <class Cfg>
 SessionOptions settled(SessionOptions options) {
-  constexpr index_t limit = Architecture<Cfg>::language_config.max_position_embeddings;
+  constexpr index_t limit = Architecture<Cfg>::geometry.max_position_embeddings;
   if (options.context <= 0) options.context = std::min<index_t>(limit, 8192);
   options.context = std::min(options.context, index_t{1} << 40);
   options.chunk =
@@ -50,10 +50,10 @@ SessionOptions settled(SessionOptions options) {
 template <class Cfg, class T = float>
 index_t cache_bytes(const SessionOptions& options) {
   using A = Architecture<Cfg>;
-  constexpr auto& c = A::language_config;
+  constexpr LanguageGeometry c = A::geometry;
   index_t positions = 0;
   for (index_t layer = 0; layer < c.num_hidden_layers; ++layer) {
-    const index_t window = c.window(layer);
+    const index_t window = A::language_config.window(layer);
     const bool ring = window > 0 && !options.full_history;
     positions += cache_positions(options.context, ring ? window - 1 + options.chunk : 0);
   }
@@ -66,7 +66,7 @@ index_t cache_bytes(const SessionOptions& options) {
 // feed-forward layer needs beside them, and the logits that are kept.
 template <class Cfg, class T = float>
 index_t text_scratch_bytes(const SessionOptions& options, int threads) {
-  constexpr auto& c = Architecture<Cfg>::language_config;
+  constexpr LanguageGeometry c = Architecture<Cfg>::geometry;
   const index_t rows = options.chunk;
   const index_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
   const index_t group = c.num_attention_heads / c.num_key_value_heads;
@@ -74,10 +74,10 @@ index_t text_scratch_bytes(const SessionOptions& options, int threads) {
   const index_t scores = threads * round_up(group * options.context, cache_line / 4),
                 packed = (kv + threads * 9) * (options.context + cache_line / 2);
   const index_t attention = rows * 2 * (q + kv) + std::max(scores, packed);
-  const index_t rounded = (rows * c.num_experts_per_tok + c.num_local_experts * 16) *
+  const index_t rounded = (rows * c.num_experts_per_tok + c.num_experts * 16) *
                           (std::max(c.hidden_size, c.intermediate_size) / 2 + cache_line);
   const index_t experts =
-      rows * (c.num_local_experts +
+      rows * (c.num_experts +
               c.num_experts_per_tok * (2 * c.hidden_size + 2 * c.intermediate_size + 4)) +
       rounded;
   const index_t values = rows * (3 * c.hidden_size + c.head_dim) + std::max(attention, experts) +

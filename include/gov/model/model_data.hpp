@@ -23,9 +23,10 @@ struct ModelTokens {
 template <class Cfg>
 struct ModelData {
   typename Architecture<Cfg>::Params params;
-  RopeTable rope = Architecture<Cfg>::Language::rope_table();
+  using Position = typename Architecture<Cfg>::Language::Position;
+  typename Position::Table positions = Position::table();
   ModelTokens tokens;
-  index_t max_position_embeddings = Architecture<Cfg>::language_config.max_position_embeddings;
+  index_t max_position_embeddings = Architecture<Cfg>::geometry.max_position_embeddings;
   AlignedBuffer weights;                          // one block when copied
   std::vector<std::shared_ptr<const void>> maps;  // mapped files that parameters point into
   std::map<std::string, kernel::QuantizeError> conversion_errors;  // of quantising while loading

@@ -15,6 +15,7 @@ struct ParameterRef {
   std::vector<index_t> shape;            // in a dense checkpoint
   index_t experts = 1, out = 0, in = 0;  // matrices; a vector has out 1 and in = its size
   bool is_matrix = false, is_expert = false;
+  bool is_offset = false;  // fresh: 0, whatever its name
 
   index_t size() const { return experts * out * in; }
   index_t data_bytes(Format format) const { return experts * out * row_bytes(format, in); }
@@ -31,6 +32,7 @@ std::vector<ParameterRef> parameter_list(Params& params) {
       ref.is_matrix = true, ref.is_expert = P::is_expert;
     } else {
       ref.out = 1, ref.in = P::size;
+      ref.is_offset = requires { P::is_offset; };
     }
     list.push_back(std::move(ref));
   };

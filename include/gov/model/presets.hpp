@@ -2,7 +2,7 @@
 // geometry and is held against the types.
 #pragma once
 
-#include "gov/language/gpt_oss.hpp"
+#include "gov/language/any_language.hpp"
 #include "gov/model/architecture.hpp"
 #include "gov/vision/intern_vit.hpp"
 
@@ -26,6 +26,25 @@ struct GovGptOss20b : InternVl {
   using Vision = InternVit300m;
   using Language = GptOss20b;
   static constexpr InternVlConfig config{};
+};
+
+// OpenGVLab/InternVL3-1B: InternViT-300M and Qwen2-0.5B, untied, with the tokenizer's own size of
+// vocabulary, in the original spelling.
+struct InternVl3_1b : InternVl {
+  static constexpr std::string_view name = "InternVl3_1b";
+  using Vision = InternVit300m;
+  struct Language : Qwen2 {
+    static constexpr Qwen2Config config{
+        .hidden_size = 896,
+        .intermediate_size = 4864,
+        .num_hidden_layers = 24,
+        .num_attention_heads = 14,
+        .num_key_value_heads = 2,
+        .vocab_size = 151674,
+        .max_position_embeddings = 32768,
+        .rope_parameters = {.rope_type = RopeType::dynamic, .rope_theta = 1000000, .factor = 2}};
+  };
+  static constexpr InternVlConfig config{.ps_version = PsVersion::v2};
 };
 
 struct TinyGov : InternVl {
@@ -65,5 +84,14 @@ static_assert(parameter_count<Architecture<GptOss120b>> == 116'829'156'672);
 static_assert(parameter_count<Architecture<GovGptOss20b>> == 21'238'874'304);
 static_assert(parameter_count<Architecture<InternVl35GptOss20b>> == 21'232'768'704);
 static_assert(parameter_count<typename Architecture<GovNotes>::Base> == 6'655'240);
+static_assert(parameter_count<Architecture<InternVl3_1b>> == 938'193'024);
+static_assert(parameter_count<Architecture<Llama2_7b>> == 6'738'415'616);
+static_assert(parameter_count<Architecture<Llama3_8b>> == 8'030'261'248);
+static_assert(parameter_count<Architecture<Llama3_2_1b>> == 1'235'814'400);
+static_assert(parameter_count<Architecture<Mistral7b>> == 7'241'732'096);
+static_assert(parameter_count<Architecture<Qwen2_0_5b>> == 494'032'768);
+static_assert(parameter_count<Architecture<Qwen3_0_6b>> == 596'049'920);
+static_assert(parameter_count<Architecture<Gemma2b>> == 2'506'172'416);
+static_assert(parameter_count<Architecture<Gemma7b>> == 8'537'680'896);
 
 }  // namespace gov

@@ -1,7 +1,7 @@
 // Random weights as transformers initialises a fresh model: matrices, embeddings and sinks N(0,
-// 0.02), norms 1, layer scales 0.1, biases 0. For benchmarks and prototypes of any geometry, in any
-// storage: numbers are drawn in the format that holds them, so 21 billion take seconds. Each row's
-// depend on the seed, its parameter and its own number, never on threads.
+// 0.02), norms 1 (0 where 1 is added), layer scales 0.1, biases 0. For benchmarks and prototypes of
+// any geometry, in any storage: numbers are drawn in the format that holds them, so 21 billion take
+// seconds. Each row's depend on the seed, its parameter and its own number, never on threads.
 //
 // Not quite normal: f32 are sums of four uniforms (kurtosis 2.7, within 3.5 sigma); bf16 and f16
 // take 4,096 normal quantiles (within 3.7 sigma), q8 and mxfp4 256 (kurtosis above 2.4, within 2.9
@@ -176,7 +176,8 @@ inline void draw_16(Rng& rng, const std::array<std::uint16_t, 4096>& values, ind
 }
 
 // Parameters that are not drawn.
-inline std::optional<float> constant_of(std::string_view name) {
+inline std::optional<float> constant_of(std::string_view name, bool is_offset = false) {
+  if (is_offset) return 0.0f;
   if (name.find("norm") != name.npos && name.ends_with("weight")) return 1.0f;
   if (name.find("lambda_") != name.npos) return 0.1f;
   for (const std::string_view end : {"bias", "cls_token", "position_embeddings"})
@@ -236,7 +237,7 @@ inline AlignedBuffer fill_random(const std::vector<ParameterRef>& parameters, st
   const auto fill = [&](const Task& task) {
     const ParameterRef& p = *task.parameter;
     const Storage& storage = *p.storage;
-    const auto constant = constant_of(p.name);
+    const auto constant = constant_of(p.name, p.is_offset);
     const std::vector<float> same(constant ? static_cast<std::size_t>(p.in) : 0,
                                   constant.value_or(0));
     for (index_t n = task.first; n < task.last; ++n) {

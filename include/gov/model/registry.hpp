@@ -37,16 +37,18 @@ struct auto_model {
         differences(wanted, ModelDescription::of<Models>())...};
     const std::vector<std::string> names{std::string(Models::name)...};
     const std::vector<bool> has_tower{Multimodal<Models>...};
-    const auto same_kind = [&](std::size_t i) {
-      return has_tower[i] == wanted.composition.has_value();
+    // A tower more or less counts above all, then another family of language models.
+    const auto distance = [&](std::size_t i) {
+      std::size_t points = gaps[i].size();
+      if (has_tower[i] != wanted.composition.has_value()) points += 2000;
+      for (const auto& line : gaps[i])
+        if (line.find("model_type=") != line.npos) points += 1000;
+      return points;
     };
     std::size_t nearest = 0;
     for (std::size_t i = 0; i < gaps.size(); ++i) {
       if (gaps[i].empty()) return i;
-      if (gaps[i].size() <
-              gaps[nearest].size() + (same_kind(i) && !same_kind(nearest) ? 1000 : 0) &&
-          (same_kind(i) || !same_kind(nearest)))
-        nearest = i;
+      if (distance(i) < distance(nearest)) nearest = i;
     }
     std::string list;
     constexpr std::size_t most = 6;

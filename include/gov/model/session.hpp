@@ -33,8 +33,9 @@ class Session {
         pool_(std::move(pool)),
         kernels_(&kernels),
         arithmetic_(options.arithmetic) {
-    const index_t limit = model_->max_position_embeddings;
-    context_ = options.context > 0 ? options.context : std::min<index_t>(limit, 8192);
+    const index_t usual = model_->max_position_embeddings;
+    const index_t limit = longest_sequence(A::language_config, usual);
+    context_ = options.context > 0 ? options.context : std::min<index_t>(usual, 8192);
     chunk_ = std::min(options.chunk, context_);
     if (context_ > limit || chunk_ < 1)
       throw Error({.code = Errc::bad_argument,
@@ -235,8 +236,8 @@ class Session {
       part.image_positions = placeholders(inputs.input_ids, model_->tokens.image_token_id);
     } else if (const int id = model_->tokens.image_token_id; 0 <= id && id < A::vocab_size) {
       std::vector<T> row(A::hidden_size);
-      context.kernels.widen_row(model_->params.language_model().embed_tokens.weight.view(), id,
-                                row.data());
+      A::Language::embed(context, model_->params.language_model(), {&id, 1},
+                         Rows<T>(row.data(), 1, A::hidden_size));
       const std::vector<float> embedding(row.begin(), row.end());
       part.image_positions = placeholders(inputs.inputs_embeds, embedding.data());
     }
@@ -270,7 +271,8 @@ class Session {
     for (auto& part : parts) {
       const index_t rows = std::min(part.inputs->rows() - part.done, chunk - total);
       if (rows <= 0) continue;
-      steps[count] = {&part.session->state_, rows};
+      const index_t left = part.inputs->rows() - part.done;
+      steps[count] = {&part.session->state_, rows, part.session->length() + left};
       owners[count++] = &part;
       total += rows;
     }
@@ -282,7 +284,7 @@ class Session {
       row += steps[i].rows;
     }
     observe(observer, "inputs_embeds", x);
-    A::Language::forward(context, data.params.language_model(), data.rope,
+    A::Language::forward(context, data.params.language_model(), data.positions,
                          std::span<const DecoderStep<T>>(steps, count), x, observer);
     keep_logits(context, {owners, count}, {steps, count}, x, observer);
     row = 0;
@@ -342,10 +344,10 @@ class Session {
       for (index_t i = 0; i < x.rows; ++i)
         std::copy_n(inputs.inputs_embeds.row(part.done + i), A::hidden_size, x.row(i));
     } else {
-      A::Language::Tokens::forward(context, model_->params.language_model().embed_tokens,
-                                   inputs.input_ids.subspan(static_cast<std::size_t>(part.done),
-                                                            static_cast<std::size_t>(x.rows)),
-                                   x);
+      A::Language::embed(context, model_->params.language_model(),
+                         inputs.input_ids.subspan(static_cast<std::size_t>(part.done),
+                                                  static_cast<std::size_t>(x.rows)),
+                         x);
     }
     const auto positions = static_cast<index_t>(part.image_positions.size());
     for (; part.features_used < positions; ++part.features_used) {

@@ -42,7 +42,7 @@ void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const st
   typename Architecture<Cfg>::Params params;
   const Loader loader(files, parameter_list(params), Multimodal<Cfg>, {});
   report.layout = std::string(to_string(loader.layout()));
-  const index_t limit = describe(folder).language.max_position_embeddings;
+  const index_t limit = describe(folder).language.max_position_embeddings();
   const SessionOptions session{.context = std::min<index_t>(limit, 8192)};
   report.plan = plan_memory<Cfg>(loader.block_bytes(), session);
   report.choices = memory_choices<Cfg>(files, session);
@@ -136,8 +136,9 @@ int inspect_command(const InspectArguments& arguments) {
   if (folder) {
     attempt([&] {
       const ModelDescription description = describe(arguments.path);
-      report.config =
-          config_entries(description.language, description.composition ? "text_config." : "");
+      report.config = description.language.visit([&](const auto& config) {
+        return config_entries(config, description.composition ? "text_config." : "");
+      });
       if (description.composition) {
         for (auto& entry : config_entries(description.composition->vision, "vision_config."))
           report.config.push_back(entry);

@@ -47,7 +47,7 @@ void require_room(const RunArguments& arguments, index_t sessions = 1) {
   SessionOptions session = arguments.session_options();
   if (session.context <= 0)
     session.context =
-        std::min<index_t>(describe(arguments.model).language.max_position_embeddings, 8192);
+        std::min<index_t>(describe(arguments.model).language.max_position_embeddings(), 8192);
   check_memory<Cfg>(files, loader, session, available, sessions, team_size(arguments.threads));
 }
 

@@ -18,7 +18,8 @@ namespace gov::tool {
 inline void add_run_options(CLI::App& command, RunArguments& a) {
   command.add_option("--model", a.model, "checkpoint folder")->required()->option_text("DIR");
   command.add_option("--threads", a.threads, "threads (default: all)")->option_text("N");
-  command.add_option("--backend", a.backend, "scalar, avx2, avx512, amx or eigen (default: the best)")
+  command
+      .add_option("--backend", a.backend, "scalar, avx2, avx512, amx or eigen (default: the best)")
       ->option_text("NAME");
   command
       .add_option("--storage", a.storage, std::string(storage_names) + ": convert while loading")

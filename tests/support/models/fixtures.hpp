@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gov/language/gpt_oss.hpp>
+#include <gov/language/mistral.hpp>
 #include <gov/model/internvl.hpp>
 #include <gov/vision/intern_vit.hpp>
 
@@ -91,6 +92,21 @@ struct TextMxfp4 : GptOss {
                                                            .factor = 32,
                                                            .truncate = false,
                                                            .original_max_position_embeddings = 96}};
+};
+
+struct MistralFullBf16 : Mistral {
+  static constexpr std::string_view name = "MistralFullBf16";
+  static constexpr MistralConfig config{.hidden_size = 32,
+                                        .intermediate_size = 40,
+                                        .num_hidden_layers = 2,
+                                        .num_attention_heads = 4,
+                                        .num_key_value_heads = 2,
+                                        .vocab_size = 64,
+                                        .sliding_window = 0,
+                                        .max_position_embeddings = 128,
+                                        .rms_norm_eps = 1e-5,
+                                        .tie_word_embeddings = true,
+                                        .rope_parameters = {.rope_theta = 1e6}};
 };
 
 }  // namespace gov::test
