@@ -54,8 +54,8 @@ void attention(benchmark::State& state, const Case& c, Format dense, Format cach
   const Step steps[]{{&cache, c.rows}};
   NoObserver none;
   for (auto _ : state) {
-    Module::forward(context, layers.next(), steps, angles.rows, angles.rows, x.rows, y.rows, none,
-                    0);
+    const RotaryAngles<float> turned{angles.rows, angles.rows};
+    Module::forward(context, layers.next(), steps, turned, x.rows, y.rows, none, 0);
     benchmark::DoNotOptimize(y.rows.data);
   }
   double pairs = 0;  // of query and key

@@ -30,8 +30,9 @@ void experts(benchmark::State& state, index_t rows, Format format, Arithmetic ar
   const auto tokens = static_cast<double>(rows);
   stage().count(
       state, arithmetic,
-      {2 * tokens * (router + (layers.numbers - router) * costs_detail::chosen_share(config)),
-       layers.bytes * costs_detail::share_of_any(config, tokens)});
+      {2 * tokens *
+           (router + (layers.numbers - router) * costs_detail::chosen_share(geometry_of(config))),
+       layers.bytes * costs_detail::share_of_any(geometry_of(config), tokens)});
 }
 
 const bool registered = [] {

@@ -17,21 +17,24 @@ namespace {
 
 constexpr Format stored[] = {Format::bf16, Format::q8, Format::mxfp4};
 constexpr Packing layouts[] = {
-    Packing::bf16,  Packing::bf16_fours,  Packing::bf16_tiles, Packing::bf16_tiles_fours,
-    Packing::int16, Packing::int16_fours, Packing::int8,       Packing::int8_fours};
+    Packing::bf16_pairs, Packing::bf16_fours_pairs, Packing::bf16,  Packing::bf16_fours,
+    Packing::bf16_tiles, Packing::bf16_tiles_fours, Packing::int16, Packing::int16_fours,
+    Packing::int8,       Packing::int8_fours};
 
 bool is_bf16(Packing packing) {
   return packing == Packing::bf16 || packing == Packing::bf16_fours ||
+         packing == Packing::bf16_pairs || packing == Packing::bf16_fours_pairs ||
          packing == Packing::bf16_tiles || packing == Packing::bf16_tiles_fours;
 }
 
 bool reads(const RoundedProducts& rounded, Packing packing, Format format) {
   if (rounded.row_unit(packing) == 0) return false;
-  const bool fours = packing == Packing::bf16_fours || packing == Packing::bf16_tiles_fours ||
-                     packing == Packing::int16_fours || packing == Packing::int8_fours;
+  const bool fours = packing == Packing::bf16_fours || packing == Packing::bf16_fours_pairs ||
+                     packing == Packing::bf16_tiles_fours || packing == Packing::int16_fours ||
+                     packing == Packing::int8_fours;
   if (format == Format::mxfp4) return fours;
   if (packing == Packing::bf16_tiles) return true;
-  return !fours && (format == Format::bf16) == (packing == Packing::bf16);
+  return !fours && (format == Format::bf16) == is_bf16(packing);
 }
 
 double allowed(Packing packing) {
@@ -163,8 +166,8 @@ TEST_CASE("extreme MXFP4 scales are as exact as the others") {
         w.scales[i] = static_cast<std::byte>(scale);
       const float size = scale < 127 ? 1e3f : 1e-3f;
       const auto x = normal_values(9 * 128, 3, static_cast<double>(size));
-      for (const Packing packing :
-           {Packing::bf16_fours, Packing::bf16_tiles_fours, Packing::int16_fours}) {
+      for (const Packing packing : {Packing::bf16_fours, Packing::bf16_fours_pairs,
+                                    Packing::bf16_tiles_fours, Packing::int16_fours}) {
         if (kernels.rounded()->row_unit(packing) == 0) continue;
         CAPTURE(scale);
         CHECK(nmse(run(*kernels.rounded(), packing, w.view, x, nullptr, 0, 8),
@@ -180,7 +183,8 @@ TEST_CASE("scales beyond bf16's range give infinity where f32 has it, not nonsen
     for (std::ptrdiff_t i = 0; i < w.scales.size(); ++i) w.scales[i] = std::byte{254};
     std::vector<float> x(8 * 128, 0.f);
     for (std::size_t m = 0; m < 8; ++m) x[m * 128 + 3] = 0.25f;
-    for (const Packing packing : {Packing::bf16_fours, Packing::bf16_tiles_fours})
+    for (const Packing packing :
+         {Packing::bf16_fours, Packing::bf16_fours_pairs, Packing::bf16_tiles_fours})
       if (kernels.rounded()->row_unit(packing) > 0)
         for (const float y : run(*kernels.rounded(), packing, w.view, x, nullptr, 0, 1))
           CHECK(y == 0x1p124f);

@@ -33,6 +33,8 @@ enum class Packing : std::uint8_t {
   none,              // not rounded: Kernels::matmul reads the f32 rows
   bf16,              // [rows, in]
   bf16_fours,        // likewise, by fours
+  bf16_pairs,        // as bf16, for many rows
+  bf16_fours_pairs,  // as bf16_fours, for many rows
   bf16_tiles,        // [rows / 16, in / 2, 16 rows, 2]
   bf16_tiles_fours,  // likewise, by fours
   int16,             // [rows, in] and a scale per 32

@@ -46,8 +46,10 @@ inline PackedRow packed_row(Packing packing, index_t in) {
     case Packing::none:
     case Packing::bf16_tiles:
     case Packing::bf16_tiles_fours: break;
-    case Packing::bf16: return {blocks * 64, spread(blocks * 64)};
-    case Packing::bf16_fours: return {groups * 256, spread(groups * 256)};
+    case Packing::bf16:
+    case Packing::bf16_pairs: return {blocks * 64, spread(blocks * 64)};
+    case Packing::bf16_fours:
+    case Packing::bf16_fours_pairs: return {groups * 256, spread(groups * 256)};
     case Packing::int16: return {pairs * 128, spread(pairs * 128 + blocks * 4)};
     case Packing::int16_fours: return {groups * 256, spread(groups * 320)};
     case Packing::int8: return {pairs * 64, spread(pairs * 64 + blocks * 8)};
@@ -238,8 +240,10 @@ inline void pack(const PackArgs& args) {
       case Packing::none:
       case Packing::bf16_tiles:
       case Packing::bf16_tiles_fours: assert(false); break;
-      case Packing::bf16: pack_bf16(x, in, out); break;
-      case Packing::bf16_fours: pack_bf16_fours(x, in, out); break;
+      case Packing::bf16:
+      case Packing::bf16_pairs: pack_bf16(x, in, out); break;
+      case Packing::bf16_fours:
+      case Packing::bf16_fours_pairs: pack_bf16_fours(x, in, out); break;
       case Packing::int16: pack_int16(x, in, out, reinterpret_cast<float*>(after)); break;
       case Packing::int16_fours:
         pack_int16_fours(x, in, out, reinterpret_cast<float*>(after));

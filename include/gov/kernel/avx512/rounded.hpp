@@ -4,7 +4,8 @@
 //   MXFP4, few rows  FP4 looked up as integers 2 * value, vpdpwssd (int16) or vpdpbusd (int8), one
 //                    f32 scale per block; one row of weights at a time, prefetched
 //   MXFP4, many      looked up as bf16 with the block's scale added to the exponent, into a panel
-//                    that stays in the L1 cache for all rows; vdpbf16ps
+//                    that stays in the L1 cache for all rows; vdpbf16ps. From 32 rows on, and so
+//                    for bf16: rounded_pairs.hpp
 //   8-bit            vpdpwssd (int16) or vpdpbusd (int8), two blocks at a time, four rows of
 //                    activations for each of weights
 //
@@ -14,7 +15,9 @@
 
 #include "gov/kernel/avx512/pack.hpp"
 #include "gov/kernel/avx512/rounded_attention.hpp"
+#include "gov/kernel/avx512/rounded_pairs.hpp"
 #include "gov/kernel/avx512/vec.hpp"
+#include "gov/kernel/avx512/widen_bf16.hpp"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -28,14 +31,8 @@ namespace gov::kernel::on_avx512 {
 
 namespace rounded {
 
-inline constexpr index_t most_few_rows = 4;
+inline constexpr index_t most_few_rows = 4, worth_pairs = 32;
 inline constexpr index_t bytes_ahead = 1024;  // of one row of weights, to the next
-
-GOV_SIMD void prefetch(const std::byte* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-}
-
-GOV_SIMD __m512bh as_bf16(__m512i x) { return (__m512bh)x; }
 
 GOV_SIMD void finish_one(const RoundedMatmulArgs& args, index_t m, index_t n, float sum) {
   if (args.bias) sum += args.bias[n];
@@ -54,26 +51,6 @@ alignas(64) inline constexpr std::uint8_t fp4_bytes[64] = {
     12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9,  8,  6,  4,  0,  12, 13, 14, 15, 16, 18,
     20, 24, 12, 11, 10, 9,  8,  6,  4,  0,  12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9,
     8,  6,  4,  0,  12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9,  8,  6,  4,  0};
-// bf16 bits of the values; -0 is +0.
-alignas(64) inline constexpr std::uint16_t fp4_bf16[32] = {
-    0,      0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040, 0x4080, 0x40c0, 0,      0xbf00, 0xbf80,
-    0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0, 0,      0x3f00, 0x3f80, 0x3fc0, 0x4000, 0x4040,
-    0x4080, 0x40c0, 0,      0xbf00, 0xbf80, 0xbfc0, 0xc000, 0xc040, 0xc080, 0xc0c0};
-
-// 64 bytes of codes and the scales of four blocks; less at a row's end, the rest zeros of scale 1.
-GOV_SIMD __m512i load_codes(const std::byte* data, index_t left) {
-  if (left >= group_size) return _mm512_loadu_si512(data);
-  return _mm512_maskz_loadu_epi8((std::uint64_t{1} << (left / 2)) - 1, data);
-}
-GOV_SIMD int load_scales(const std::byte* scales, index_t left) {
-  int four = 0x7f7f7f7f;
-  if (left >= group_size)
-    __builtin_memcpy(&four, scales, 4);
-  else
-    __builtin_memcpy(&four, scales, static_cast<std::size_t>(left / block_size));
-  return four;
-}
-
 // Each block's scale 2^(s - 127) in four lanes (2^-127 counts as 0).
 GOV_SIMD __m512 spread_scales(int four) {
   constexpr int none = static_cast<int>(0x80008080u);  // byte 2 of a lane is the scale's place
@@ -129,37 +106,6 @@ GOV_SIMD void multiply_fp4_few(const RoundedMatmulArgs& args, index_t m, index_t
     }
   }
   GOV_UNROLL for (int i = 0; i < M; ++i) finish_one(args, m + i, n, sum_lanes(sum[i]));
-}
-
-// A group of a row as bf16 by fours, `stride` bytes from one to the next, the scales added to the
-// exponents. Scales that would leave bf16's normal range go by way of f32.
-GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_t left,
-                          std::byte* out, index_t stride = 64) {
-  const __m512i codes = load_codes(data, left), table = _mm512_load_si512(fp4_bf16);
-  const int four = load_scales(scales, left);
-  const __m512i picks = _mm512_set_epi64(0x8003800380038003, 0x8003800380038003, 0x8002800280028002,
-                                         0x8002800280028002, 0x8001800180018001, 0x8001800180018001,
-                                         0x8000800080008000, 0x8000800080008000);
-  const __m512i spread = _mm512_shuffle_epi8(_mm512_set1_epi32(four), picks);
-  const __m512i shift = _mm512_slli_epi16(_mm512_sub_epi16(spread, _mm512_set1_epi16(127)), 7);
-  GOV_UNROLL for (int j = 0; j < 4; ++j) {
-    const __m512i words =
-        _mm512_permutexvar_epi16(j == 0 ? codes : _mm512_srli_epi16(codes, 4 * j), table);
-    const __mmask32 some = _mm512_test_epi16_mask(words, words);
-    _mm512_storeu_si512(out + j * stride, _mm512_mask_add_epi16(words, some, words, shift));
-  }
-  const __m512i odd = _mm512_sub_epi16(spread, _mm512_set1_epi16(2));  // outside [2, 252]?
-  if (_mm512_cmpgt_epu16_mask(odd, _mm512_set1_epi16(250)) != 0 && left > 0) {
-    for (index_t k = 0; k < group_size && k < left; ++k) {
-      const int code = static_cast<int>(data[k / 2]) >> (k % 2 * 4) & 15;
-      const float value = fp4_values[static_cast<std::size_t>(code)] *
-                          e8m0_values[static_cast<std::uint8_t>(scales[k / block_size])];
-      unsigned bits;
-      __builtin_memcpy(&bits, &value, 4);
-      const auto word = static_cast<std::uint16_t>(bits >> 16);  // exact but for subnormal numbers
-      __builtin_memcpy(out + k % 4 * stride + k / 4 * 2, &word, 2);
-    }
-  }
 }
 
 // ---- 8-bit blocks ------------------------------------------------------------------------------
@@ -221,12 +167,6 @@ GOV_SIMD void multiply_q8_few(const RoundedMatmulArgs& args, index_t m, index_t 
 }
 
 // ---- bf16 --------------------------------------------------------------------------------------
-
-// 32 stored bf16 from k; zeros from `in` on.
-GOV_SIMD __m512i load_words(const std::byte* row, index_t k, index_t in) {
-  if (in - k >= block_size) return _mm512_loadu_si512(row + k * 2);
-  return _mm512_maskz_loadu_epi16((1u << (in - k)) - 1u, row + k * 2);
-}
 
 template <int M>
 GOV_SIMD void multiply_bf16_few(const RoundedMatmulArgs& args, index_t m, index_t n) {
@@ -384,6 +324,8 @@ inline void matmul(const RoundedMatmulArgs& args) {
       return args.y.rows > most_few_rows ? multiply_many_rows<Packing::bf16>(args)
                                          : multiply_few_rows<Packing::bf16>(args, 0);
     case Packing::bf16_fours: return multiply_many_rows<Packing::bf16_fours>(args);
+    case Packing::bf16_pairs: return pairs::multiply<Packing::bf16_pairs>(args);
+    case Packing::bf16_fours_pairs: return pairs::multiply<Packing::bf16_fours_pairs>(args);
     case Packing::int16: return multiply_few_rows<Packing::int16>(args, 0);
     case Packing::int16_fours: return multiply_few_rows<Packing::int16_fours>(args, 0);
     case Packing::int8: return multiply_few_rows<Packing::int8>(args, 0);
@@ -397,12 +339,13 @@ inline Packing packing(Arithmetic arithmetic, Format format, index_t rows) {
   switch (format) {
     case Format::f32:
     case Format::f16: return Packing::none;
-    case Format::bf16: return Packing::bf16;
+    case Format::bf16: return rows >= worth_pairs ? Packing::bf16_pairs : Packing::bf16;
     case Format::q8:
       if (int8 && rows <= 16) return Packing::int8;
       return Packing::int16;
     case Format::mxfp4:
       if (int8 && rows <= 8) return Packing::int8_fours;
+      if (rows >= worth_pairs) return Packing::bf16_fours_pairs;
       return rows <= most_few_rows ? Packing::int16_fours : Packing::bf16_fours;
   }
   return Packing::none;
