@@ -64,6 +64,11 @@ inline index_t packed_row_bytes(Packing packing, index_t in) {
   return packed_row(packing, in).bytes;
 }
 
+// A bit for each of the first `count` lanes of sixteen.
+GOV_SIMD unsigned lanes_below(index_t count) {
+  return count <= 0 ? 0u : count >= 16 ? 0xffffu : (1u << count) - 1u;
+}
+
 // 32 numbers from x + k, zeros from `in` on.
 GOV_SIMD void load_block(const float* x, index_t k, index_t in, __m512 out[2]) {
   GOV_UNROLL for (int i = 0; i < 2; ++i) {

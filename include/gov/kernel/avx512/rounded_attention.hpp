@@ -104,9 +104,6 @@ GOV_SIMD void score_block(const std::uint32_t (*queries)[128], const std::uint32
 }
 
 // Lanes of keys [j, j + 16) that are in [first, last).
-GOV_SIMD unsigned lanes_below(index_t count) {
-  return count <= 0 ? 0u : count >= 16 ? 0xffffu : (1u << count) - 1u;
-}
 GOV_SIMD __mmask16 lanes_between(index_t first, index_t last) {
   return static_cast<__mmask16>(lanes_below(last) & ~lanes_below(first));
 }
