@@ -6,6 +6,23 @@
 
 namespace gov {
 
+// The window of a layer in a config that has use_sliding_window; 0: it sees everything.
+template <class C>
+constexpr index_t qwen_window(const C& c, index_t layer) {
+  const bool slides =
+      c.layer_types.given ? c.layer_types.is_sliding(layer) : layer >= c.max_window_layers;
+  return c.use_sliding_window && slides ? c.sliding_window : 0;
+}
+
+template <class C>
+constexpr std::string_view qwen_problem(const C& c) {
+  if (c.layer_types.given && (!c.use_sliding_window || c.sliding_window == 0))
+    for (index_t layer = 0; layer < c.num_hidden_layers; ++layer)
+      if (c.layer_types.is_sliding(layer))
+        return "use_sliding_window and sliding_window must be set where layer_types slides";
+  return llama_like_problem(c);
+}
+
 // config.json of model_type qwen2. The defaults are the class's.
 struct Qwen2Config {
   static constexpr std::string_view model_type = "qwen2";
@@ -28,11 +45,7 @@ struct Qwen2Config {
   bool tie_word_embeddings = false;
   RopeConfig rope_parameters{};
 
-  constexpr index_t window(index_t layer) const {
-    const bool slides =
-        layer_types.given ? layer_types.is_sliding(layer) : layer >= max_window_layers;
-    return use_sliding_window && slides ? sliding_window : 0;
-  }
+  constexpr index_t window(index_t layer) const { return qwen_window(*this, layer); }
   friend constexpr bool operator==(const Qwen2Config&, const Qwen2Config&) = default;
 
   template <class Self, class V>
@@ -54,13 +67,7 @@ struct Qwen2Config {
     v("tie_word_embeddings", self.tie_word_embeddings);
     v("rope_parameters", self.rope_parameters);
   }
-  constexpr std::string_view problem() const {
-    if (layer_types.given && (!use_sliding_window || sliding_window == 0))
-      for (index_t layer = 0; layer < num_hidden_layers; ++layer)
-        if (layer_types.is_sliding(layer))
-          return "use_sliding_window and sliding_window must be set where layer_types slides";
-    return llama_like_problem(*this);
-  }
+  constexpr std::string_view problem() const { return qwen_problem(*this); }
 };
 
 // The modules of Qwen2; configs derive from it.

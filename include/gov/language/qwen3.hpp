@@ -3,7 +3,7 @@
 // on.
 #pragma once
 
-#include "gov/language/llama.hpp"
+#include "gov/language/qwen2.hpp"
 
 namespace gov {
 
@@ -30,11 +30,7 @@ struct Qwen3Config {
   bool tie_word_embeddings = false;
   RopeConfig rope_parameters{};
 
-  constexpr index_t window(index_t layer) const {
-    const bool slides =
-        layer_types.given ? layer_types.is_sliding(layer) : layer >= max_window_layers;
-    return use_sliding_window && slides ? sliding_window : 0;
-  }
+  constexpr index_t window(index_t layer) const { return qwen_window(*this, layer); }
   friend constexpr bool operator==(const Qwen3Config&, const Qwen3Config&) = default;
 
   template <class Self, class V>
@@ -57,13 +53,7 @@ struct Qwen3Config {
     v("tie_word_embeddings", self.tie_word_embeddings);
     v("rope_parameters", self.rope_parameters);
   }
-  constexpr std::string_view problem() const {
-    if (layer_types.given && (!use_sliding_window || sliding_window == 0))
-      for (index_t layer = 0; layer < num_hidden_layers; ++layer)
-        if (layer_types.is_sliding(layer))
-          return "use_sliding_window and sliding_window must be set where layer_types slides";
-    return llama_like_problem(*this);
-  }
+  constexpr std::string_view problem() const { return qwen_problem(*this); }
 };
 
 // The modules of Qwen3; configs derive from it.

@@ -7,9 +7,7 @@
 //   step of B sequences   dense + head + E (1 - (1 - k/E)^B) experts, an embedding row each, and
 //                         2 kv_heads head_dim min(length, window) of each cache
 //   prefill in chunks     a chunk of B tokens reads what a step of B does, but of the one cache
-//                         once what any of them sees; the head only at the end
-//   prefill, in chunks    each chunk reads as a step of so many tokens does, and once each key
-//                         and value that any of them sees
+//                         once what any of them sees, and the head only at the end
 // Norms, softmax and activations are left out of the flops, activations out of the bytes.
 #pragma once
 

@@ -36,13 +36,6 @@ inline index_t head_bytes(index_t keys, index_t width) {
 }
 inline index_t no_scratch(index_t) { return 0; }
 
-// Dwords of two vectors of sixteen bf16, by turns: [low 0, high 0, low 1, ...].
-GOV_SIMD __m512i by_turns(__m512 low, __m512 high) {
-  const __m512i picks = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return _mm512_permutexvar_epi16(picks, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-
 inline GOV_TARGET_AVX512_BF16 void pack_keys(const PackKeysArgs& args) {
   const Rows<const float>&k = args.k, v = args.v;
   const index_t width = k.cols, steps = head_steps(width), rows = padded_keys(k.rows);
@@ -62,9 +55,9 @@ inline GOV_TARGET_AVX512_BF16 void pack_keys(const PackKeysArgs& args) {
       GOV_UNROLL for (int pair = 0; pair < 16; ++pair) {
         const index_t key = j + 2 * pair;
         const float* const from = v.data + key * v.stride + d;
-        tile[pair] =
-            by_turns(key < v.rows ? _mm512_loadu_ps(from) : _mm512_setzero_ps(),
-                     key + 1 < v.rows ? _mm512_loadu_ps(from + v.stride) : _mm512_setzero_ps());
+        tile[pair] = on_avx512::rounded::by_turns(
+            key < v.rows ? _mm512_loadu_ps(from) : _mm512_setzero_ps(),
+            key + 1 < v.rows ? _mm512_loadu_ps(from + v.stride) : _mm512_setzero_ps());
       }
       on_avx512::transpose(tile);
       std::byte* const to =
@@ -115,7 +108,7 @@ GOV_SIMD __m512 weigh(RunningSoftmax& state, const float* scores, index_t m, ind
         e[i] = _mm512_mask_mov_ps(e[i], _mm512_cmp_ps_mask(x, nothing, _CMP_EQ_OQ),
                                   _mm512_setzero_ps());
     }
-    const __m512i words = by_turns(e[0], e[1]);
+    const __m512i words = on_avx512::rounded::by_turns(e[0], e[1]);
     _mm512_store_si512(weights + (j / 32 * 2 + m) * tile_bytes + j % 32 / 2 * 64, words);
     const __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
                  odd = _mm512_castsi512_ps(

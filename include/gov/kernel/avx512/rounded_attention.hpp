@@ -39,6 +39,13 @@ GOV_SIMD std::uint32_t bf16_pair(float low, float high) {
   return std::uint32_t{to_bf16(low).bits} | std::uint32_t{to_bf16(high).bits} << 16;
 }
 
+// Dwords of two vectors of sixteen bf16, by turns: [low 0, high 0, low 1, ...].
+GOV_SIMD __m512i by_turns(__m512 low, __m512 high) {
+  const __m512i picks = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
+                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return _mm512_permutexvar_epi16(picks, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+
 inline GOV_TARGET_AVX512_BF16 void pack_head(const PackKeysArgs& args) {
   const Rows<const float>&k = args.k, v = args.v;
   const index_t keys = padded_keys(args.keys), width = k.cols, rows = padded_keys(k.rows);
@@ -59,18 +66,13 @@ inline GOV_TARGET_AVX512_BF16 void pack_head(const PackKeysArgs& args) {
       }
     }
   }
-  const __m512i interleave =
-      _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                       21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
   for (index_t j = 0; j < rows; j += 2)
     for (index_t d = 0; d < width; d += 16) {
       const __m512 low =
           j < v.rows ? _mm512_loadu_ps(v.data + j * v.stride + d) : _mm512_setzero_ps();
       const __m512 high =
           j + 1 < v.rows ? _mm512_loadu_ps(v.data + (j + 1) * v.stride + d) : _mm512_setzero_ps();
-      _mm512_storeu_si512(
-          value_pairs + (j / 2 * width + d) * 4,
-          _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(high, low)));
+      _mm512_storeu_si512(value_pairs + (j / 2 * width + d) * 4, by_turns(low, high));
     }
 }
 
