@@ -2,7 +2,8 @@
 """PyTorch's times for what `gov bench` measures: InternViT-300M with the projector on one 448x448 tile, and prefill and
 decode of a Qwen2-0.5B-shaped decoder, in bf16 and f32, random weights, through transformers.
 
-    python3 benchmarks/compare_pytorch.py [--threads N] [--repetitions R] [--only vision|qwen2] [--json FILE]
+    python3 benchmarks/compare_pytorch.py [--threads N] [--repetitions R] [--only vision|qwen2]
+            [--projected 2880] [--json FILE]
 
 Needs torch and transformers 5. Prints medians; run it in turn with `gov bench` on an idle machine.
 """
@@ -34,7 +35,7 @@ def projector(width):
         torch.nn.LayerNorm(4096), torch.nn.Linear(4096, width), torch.nn.GELU(), torch.nn.Linear(width, width))
 
 
-def vision(dtype, repetitions, width=2880):
+def vision(dtype, repetitions, width):
     config = InternVLVisionConfig(attention_bias=True)  # the defaults are InternViT-300M
     config._attn_implementation = "sdpa"
     tower = InternVLVisionModel(config).to(dtype).eval()
@@ -83,6 +84,8 @@ def main():
     parser.add_argument("--threads", type=int, default=0, help="default: what torch takes")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--only", choices=["vision", "qwen2"])
+    parser.add_argument("--projected", type=int, default=2880,
+                        help="width that the projector leads to: gpt-oss's 2880; 896 for InternVL3-1B")
     parser.add_argument("--prefill", type=int, default=512)
     parser.add_argument("--decode", type=int, default=32)
     parser.add_argument("--depth", type=int, default=4096)
@@ -97,7 +100,7 @@ def main():
     for name, dtype in (("bf16", torch.bfloat16), ("f32", torch.float32)):
         if arguments.only != "qwen2":
             report["results"].append({"work": "InternViT-300M + projector", "dtype": name,
-                                      **vision(dtype, arguments.repetitions)})
+                                      **vision(dtype, arguments.repetitions, arguments.projected)})
         if arguments.only != "vision":
             report["results"].append({"work": "Qwen2-0.5B shape", "dtype": name,
                                       **qwen2(dtype, max(1, arguments.repetitions // 2), arguments.prefill,

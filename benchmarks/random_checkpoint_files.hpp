@@ -132,8 +132,9 @@ inline bool write_tokenizer(const std::filesystem::path& folder,
 
 inline void write_image_processor(const std::filesystem::path& folder,
                                   const ModelDescription& description) {
-  const Extent& size = description.composition->vision.image_size;
-  const Extent& patch = description.composition->vision.patch_size;
+  const auto& vision = description.composition->vision.as<InternVitConfig>();
+  const Extent& size = vision.image_size;
+  const Extent& patch = vision.patch_size;
   JsonWriter out;
   out.begin_object().field("image_processor_type", "GotOcr2ImageProcessor");
   out.field("processor_class", "InternVLProcessor").field("do_convert_rgb", true);
@@ -145,7 +146,7 @@ inline void write_image_processor(const std::filesystem::path& folder,
   out.field("crop_to_patches", true).field("min_patches", 1).field("max_patches", 12);
   write_text_atomically((folder / "preprocessor_config.json").string(),
                         out.end_object().str() + "\n");
-  const index_t fold = description.composition->internvl.fold();
+  const index_t fold = description.composition->config.as<InternVlConfig>().fold();
   const index_t tokens = (size.height / patch.height / fold) * (size.width / patch.width / fold);
   JsonWriter processor;
   processor.begin_object().field("processor_class", "InternVLProcessor");

@@ -41,7 +41,8 @@ std::vector<float> logits(const std::filesystem::path& folder) {
   std::vector<float> pixels(static_cast<std::size_t>(3 * height * width));
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 17) / 8 - 1;
   std::vector<int> ids{1, 2, 3};
-  ids.insert(ids.end(), static_cast<std::size_t>(Architecture<Small>::image_tokens(height, width)),
+  ids.insert(ids.end(),
+             static_cast<std::size_t>(Architecture<Small>::Images::image_tokens(height, width)),
              model.tokens().image_token_id);
   const auto out =
       session.forward({.input_ids = ids, .pixel_values = {pixels.data(), 1, 3, height, width}});
@@ -137,9 +138,8 @@ TEST_CASE("the made-up tokenizer serves the processor") {
   const auto model = GovModel<Small>::from_pretrained(folder.path());
   CHECK(tokenizer.token_to_id("<IMG_CONTEXT>") == model.tokens().image_token_id);
   CHECK(tokenizer.token_to_id("<|return|>") == model.tokens().eos_token_id.front());
-  CHECK(Processor(folder.path(), 4).format() == ChatFormat::internvl_gpt_oss);
-  CHECK(Processor::find_image_config(folder.path())->height ==
-        Small::Vision::config.image_size.height);
+  CHECK(Processor(folder.path(), tile_rules(4)).format() == ChatFormat::internvl_gpt_oss);
+  CHECK(find_image_config(folder.path())->height == Small::Vision::config.image_size.height);
 }
 
 TEST_CASE("a tokenizer that is copied gets InternVL's tokens behind its own") {

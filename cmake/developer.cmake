@@ -16,6 +16,7 @@ set(gov_false_warnings $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPI
 set(CMAKE_CXX_EXTENSIONS OFF)
 add_library(gov_developer INTERFACE)
 target_link_libraries(gov_developer INTERFACE gov::gov)
+target_link_libraries(gov_kernels PRIVATE gov_developer)
 target_compile_options(gov_developer INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
   ${gov_false_warnings} $<$<BOOL:${GOV_WERROR}>:-Werror> $<$<BOOL:${GOV_NATIVE}>:-march=native>)

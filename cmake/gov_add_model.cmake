@@ -44,13 +44,14 @@ endfunction()
 # gov_add_tool(<target> MODELS <Name>... | <header>::<Type>...)
 #
 # Makes the command-line tool for those models: names from gov_add_model, or types from a header, as
-# in gov/language/gpt_oss.hpp::gov::GptOss20b.
+# in gov/language/gpt_oss.hpp::gov::GptOss20b. It reads video files where gov::ffmpeg is known.
 function(gov_add_tool target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "MODELS")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_MODELS)
     message(FATAL_ERROR "use gov_add_tool(<target> MODELS <Name>... | <header>::<Type>...)")
   endif()
   set(includes "")
+  set(headers "")
   set(types "")
   set(libraries "")
   foreach(model IN LISTS arg_MODELS)
@@ -66,19 +67,43 @@ function(gov_add_tool target)
         "model that is known here: call gov_add_model(${model} CONFIG ...) before gov_add_tool")
     endif()
     string(APPEND includes "#include \"${header}\"\n")
+    list(APPEND headers "${header}")
     list(APPEND types "${type}")
   endforeach()
-  list(JOIN types ", " types)
+  list(JOIN types ", " joined)
+  set(videos "")
+  if(TARGET gov::ffmpeg)
+    set(videos "#include <gov/image/video_file.hpp>\n")
+    list(APPEND libraries gov::ffmpeg)
+  endif()
 
-  find_package(CLI11 REQUIRED)
-  set(main "${CMAKE_CURRENT_BINARY_DIR}/${target}_main.cpp")
-  file(CONFIGURE OUTPUT "${main}" @ONLY CONTENT [[
+  # Each model in a file of its own: they compile at the same time.
+  set(stem "${CMAKE_CURRENT_BINARY_DIR}/${target}")
+  set(declared "")
+  set(sources "${stem}_main.cpp")
+  foreach(type header IN ZIP_LISTS types headers)
+    string(APPEND declared "GOV_TOOL_COMMANDS(extern, ${type})\n")
+    string(MAKE_C_IDENTIFIER "${type}" file)
+    file(CONFIGURE OUTPUT "${stem}_${file}.cpp" @ONLY CONTENT [[
+// Written by gov_add_tool(@target@).
+#include <gov/tool/commands.hpp>
+
+#include "@header@"
+@videos@
+GOV_TOOL_COMMANDS(, @type@)
+]])
+    list(APPEND sources "${stem}_${file}.cpp")
+  endforeach()
+  file(CONFIGURE OUTPUT "${stem}_main.cpp" @ONLY CONTENT [[
 // Written by gov_add_tool(@target@).
 #include <gov/tool/tool.hpp>
 
-@includes@
-int main(int argc, char** argv) { return gov::tool::main<@types@>(argc, argv); }
+@includes@@videos@
+@declared@
+int main(int argc, char** argv) { return gov::tool::main<@joined@>(argc, argv); }
 ]])
-  add_executable(${target} "${main}")
-  target_link_libraries(${target} PRIVATE gov::gov CLI11::CLI11 ${libraries})
+
+  find_package(CLI11 REQUIRED)
+  add_executable(${target} ${sources})
+  target_link_libraries(${target} PRIVATE gov::kernels CLI11::CLI11 ${libraries})
 endfunction()

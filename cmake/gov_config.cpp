@@ -3,6 +3,7 @@
 //   gov_config --name Name --config FOLDER|config.json [--storage S] --output Name.hpp
 #include <fstream>
 #include <iostream>
+#include <set>
 
 #include "gov/model/description.hpp"
 #include "gov/model/storage_policy.hpp"
@@ -31,25 +32,32 @@ std::string header(const std::string& name, const std::string& storage,
   };
   const auto of_family = [&](const auto& member) { return description.language.visit(member); };
   const std::string modules(of_family([]<class C>(const C&) { return C::modules; }));
+  std::set<std::string> headers{
+      std::string(of_family([]<class C>(const C&) { return C::header; }))};
+  if (description.composition) {
+    const auto header_of = []<class C>(const C&) { return std::string(C::header); };
+    headers.insert(description.composition->vision.visit(header_of));
+    headers.insert(description.composition->config.visit(header_of));
+  }
   std::string text =
       "// Made by gov_config from a config.json; made again when that file changes.\n"
-      "#pragma once\n\n"
-      "#include <" +
-      std::string(of_family([]<class C>(const C&) { return C::header; })) +
-      ">\n"
-      "#include <gov/model/internvl.hpp>\n"
-      "#include <gov/vision/intern_vit.hpp>\n\n";
+      "#pragma once\n\n";
+  for (const auto& file : headers) text += "#include <" + file + ">\n";
+  text += "\n";
   if (!description.composition)
     return text + "struct " + name + " : " + modules + " {\n" + title("  ") + language("  ") +
            "};\n";
-  return text + "struct " + name + " : gov::InternVl {\n" + title("  ") +
-         "  struct Vision : gov::InternVitModules {\n" +
-         config(gov::InternVitConfig::type, gov::config_code(description.composition->vision),
-                "    ") +
+  const auto modules_of = []<class C>(const C&) { return std::string(C::modules); };
+  const auto code_of = [&](std::string_view indent) {
+    return [&config, indent]<class C>(const C& c) {
+      return config(C::type, gov::config_code(c), indent);
+    };
+  };
+  const auto& [vision, between] = *description.composition;
+  return text + "struct " + name + " : " + between.visit(modules_of) + " {\n" + title("  ") +
+         "  struct Vision : " + vision.visit(modules_of) + " {\n" + vision.visit(code_of("    ")) +
          "  };\n  struct Language : " + modules + " {\n" + language("    ") + "  };\n" +
-         config(gov::InternVlConfig::type, gov::config_code(description.composition->internvl),
-                "  ") +
-         "};\n";
+         between.visit(code_of("  ")) + "};\n";
 }
 
 bool is_identifier(const std::string& text) {

@@ -12,9 +12,11 @@ write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/govConfigVersion.c
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/govConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/govConfigVersion.cmake"
-              cmake/Findutf8proc.cmake cmake/Findstb.cmake cmake/gov_add_model.cmake
+              cmake/Findutf8proc.cmake cmake/Findstb.cmake cmake/FindFFmpeg.cmake
+              cmake/gov_ffmpeg.cmake cmake/gov_kernels.cmake cmake/gov_add_model.cmake
         DESTINATION ${gov_package_dir})
-install(FILES cmake/gov_config.cpp DESTINATION ${gov_package_dir} OPTIONAL)
+install(FILES cmake/gov_config.cpp cmake/gov_kernels_float.cpp cmake/gov_kernels_double.cpp
+        DESTINATION ${gov_package_dir})
 
 configure_file(cmake/gov.pc.in "${CMAKE_CURRENT_BINARY_DIR}/gov.pc" @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/gov.pc" DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)

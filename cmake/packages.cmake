@@ -3,11 +3,40 @@
 #   gov_install_packages(build)              the library and the tool
 #   gov_install_packages(build test)         and its tests
 #   gov_install_packages(build test checks)  and what continuous integration runs on top
+#   gov_install_packages(... ffmpeg)         and video files
+#   gov_packages_installed(<result> ffmpeg)  whether those are there
 set(gov_packages_build ninja-build libeigen3-dev libxtensor-dev nlohmann-json3-dev libutf8proc-dev
                        libstb-dev libcli11-dev)
 set(gov_packages_test doctest-dev libbenchmark-dev libpcre2-dev pkgconf)
 set(gov_packages_checks cmake clang-14 libclang-rt-14-dev clang-format-16
                          qemu-user)
+set(gov_packages_ffmpeg pkgconf libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
+
+# Those of the groups' packages that dpkg does not have.
+function(gov_missing_packages result dpkg)
+  set(missing "")
+  foreach(group ${ARGN})
+    foreach(package ${gov_packages_${group}})
+      execute_process(COMMAND ${dpkg} --show --showformat=\${db:Status-Status} ${package}
+        OUTPUT_VARIABLE status ERROR_QUIET)
+      if(NOT status STREQUAL "installed")
+        list(APPEND missing ${package})
+      endif()
+    endforeach()
+  endforeach()
+  set(${result} "${missing}" PARENT_SCOPE)
+endfunction()
+
+function(gov_packages_installed result)
+  find_program(dpkg dpkg-query)
+  set(${result} OFF PARENT_SCOPE)
+  if(dpkg)
+    gov_missing_packages(missing ${dpkg} ${ARGN})
+    if(NOT missing)
+      set(${result} ON PARENT_SCOPE)
+    endif()
+  endif()
+endfunction()
 
 function(gov_install_packages)
   find_program(dpkg dpkg-query)
@@ -17,16 +46,7 @@ function(gov_install_packages)
                    "(and doctest for the tests) must be installed where CMake finds them")
     return()
   endif()
-  set(missing "")
-  foreach(group ${ARGV})
-    foreach(package ${gov_packages_${group}})
-      execute_process(COMMAND ${dpkg} --show --showformat=\${db:Status-Status} ${package}
-        OUTPUT_VARIABLE status ERROR_QUIET)
-      if(NOT status STREQUAL "installed")
-        list(APPEND missing ${package})
-      endif()
-    endforeach()
-  endforeach()
+  gov_missing_packages(missing ${dpkg} ${ARGV})
   if(NOT missing)
     return()
   endif()

@@ -3,6 +3,9 @@
 #include "Digits.hpp"
 #include "gov/model/presets.hpp"
 #include "gov/tool/tool.hpp"
+#ifdef GOV_WITH_FFMPEG
+#include "gov/image/video_file.hpp"
+#endif
 
 // test: inspect examples/digits/model
 // test: generate --model examples/digits/model --image examples/digits/pictures/03.png --prompt "How many digits are there?" --greedy --json

@@ -10,7 +10,6 @@ using namespace gov;
 using namespace gov::bench;
 using Tower = InternVit<InternVit300m>;
 using Projector = PixelShuffleMlp<Tower::hidden_size, 2880, 2, kernel::Activation::gelu>;
-constexpr auto& config = InternVit300m::config;
 
 void encoder_layer(benchmark::State& state, Format format, Arithmetic arithmetic) {
   auto& layers =
@@ -36,7 +35,7 @@ void projector(benchmark::State& state, Format format, Arithmetic arithmetic) {
   const RandomRows x(Tower::positions - 1, Tower::hidden_size);
   RandomRows y((Tower::positions - 1) / 4, 2880);
   for (auto _ : state) {
-    Projector::forward(context, layers.next(), x.rows, config.grid_height(), PsVersion::v2, y.rows);
+    Projector::forward(context, layers.next(), x.rows, y.rows);
     benchmark::DoNotOptimize(y.rows.data);
   }
   stage().count(state, arithmetic,

@@ -21,6 +21,7 @@ set(rules
   "Eigen/"                                "^kernel/eigen/"
   "nlohmann/"                             "^io/json"
   "stb/"                                  "^image/"
+  "libav|libsw"                           "^image/ffmpeg[.]hpp$"
   "xtensor/|xtl/"                         "^core/xtensor_compat[.]hpp$|^image/xtensor[.]hpp$|^model/[a-z_]*xtensor[.]hpp$"
   "(thread|future|condition_variable)$" "^core/parallel[.]hpp$"
   "utf8proc[.]h"                          "^text/"

@@ -33,6 +33,20 @@ TEST_CASE("each layer is set alone, across words") {
   }
 }
 
+TEST_CASE("layers that are turned: all, but those that a list says") {
+  constexpr RopeLayers all, list("1101");
+  static_assert(!all.given && list.given && all != list);
+  static_assert(list.turns(0) && list.turns(1) && !list.turns(2) && list.turns(3));
+  for (index_t layer = 0; layer < LayerTypes::capacity; ++layer) CHECK(all.turns(layer));
+  RopeLayers layers;
+  for (const index_t layer : {0, 63, 64, 255}) {
+    layers.set(layer, false);
+    CHECK_FALSE(layers.turns(layer));
+    layers.set(layer, true);
+    CHECK(layers == RopeLayers());
+  }
+}
+
 TEST_CASE("extents and ranges") {
   static_assert(Extent{2, 3} != Extent{3, 2});
   static_assert(Extent{2, 3} == Extent{2, 3});

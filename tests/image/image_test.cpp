@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/image/picture.hpp"
+
 #include <limits>
 
 namespace gov {
@@ -41,6 +43,22 @@ TEST_CASE("crop copies a rectangle inside") {
   CHECK_THROWS_AS(crop(image, 0, -1, 1, 1), Error);
   CHECK_THROWS_AS(crop(image, 0, 0, 0, 1), Error);
   CHECK_THROWS_AS(crop(image, 0, 0, std::numeric_limits<index_t>::max(), 1), Error);
+}
+
+TEST_CASE("the middle of a picture, black beyond it") {
+  Image image(3, 4);
+  for (std::size_t i = 0; i < image.pixels.size(); ++i)
+    image.pixels[i] = static_cast<std::uint8_t>(i + 1);
+  CHECK(center_crop(image, 3, 4) == image);
+  CHECK(center_crop(image, 1, 2) == crop(image, 1, 1, 1, 2));
+  CHECK(center_crop(image, 2, 3) == crop(image, 0, 0, 2, 3));
+  Image wide(2, 7);  // one row cut off, three black columns: two of them on the left
+  for (index_t y = 0; y < 2; ++y) std::copy_n(image.row(y), 12, wide.row(y) + 6);
+  CHECK(center_crop(image, 2, 7) == wide);
+  Image framed(5, 4);
+  for (index_t y = 0; y < 3; ++y) std::copy_n(image.row(y), 12, framed.row(y + 1));
+  CHECK(center_crop(image, 5, 4) == framed);
+  CHECK_THROWS_AS(center_crop(image, 0, 4), Error);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/io/temp_folder.hpp"
 
 namespace gov {
 namespace {
@@ -53,14 +54,108 @@ TEST_CASE("absent and null keys have the class's values, and one number serves a
   CHECK(config.max_patches == 12);
 }
 
-TEST_CASE("the original InternVL file, whose crop cuts nothing") {
-  const ImageProcessorConfig config = read_image_processor(parse_json(
+TEST_CASE("the original InternVL file, whose crop cuts nothing of a tile") {
+  ImageProcessorConfig config = read_image_processor(parse_json(
       R"({"crop_size": 448, "do_center_crop": true, "do_normalize": true, "do_resize": true,
           "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.485, 0.456, 0.406],
           "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 448})",
       "a.json"));
   CHECK(config.height == 448);
   CHECK(config.width == 448);
+  config.squeeze();
+  CHECK(config.shortest_edge == 0);
+  CHECK_FALSE(config.do_center_crop);
+}
+
+TEST_CASE("the class that a file names says what it leaves out") {
+  const auto read = [](const char* text) {
+    return read_image_processor(parse_json(text, "a.json"));
+  };
+  for (const char* text : {R"({"image_processor_type": "CLIPImageProcessor"})",
+                           R"({"image_processor_type": "CLIPImageProcessorFast"})",
+                           R"({"image_processor_type": "BitImageProcessor"})",
+                           R"({"image_processor_type": "LlavaImageProcessor"})",
+                           R"({"feature_extractor_type": "CLIPFeatureExtractor"})"}) {
+    CAPTURE(text);
+    const ImageProcessorConfig config = read(text);
+    CHECK(config.shortest_edge == 224);
+    CHECK(config.do_center_crop);
+    CHECK(config.height == 224);
+    CHECK(config.width == 224);
+    CHECK(config.resample == Resample::bicubic);
+    CHECK(config.image_mean[0] == 0.48145466);
+  }
+  for (const char* text : {R"({"image_processor_type": "ViTImageProcessor"})",
+                           R"({"feature_extractor_type": "ViTFeatureExtractor"})"}) {
+    const ImageProcessorConfig config = read(text);
+    CHECK(config.shortest_edge == 0);
+    CHECK_FALSE(config.do_center_crop);
+    CHECK(config.height == 224);
+    CHECK(config.resample == Resample::bilinear);
+    CHECK(config.image_mean[0] == 0.5);
+    CHECK(config.image_std[2] == 0.5);
+  }
+  const ImageProcessorConfig siglip = read(R"({"image_processor_type": "SiglipImageProcessor"})");
+  CHECK(siglip.shortest_edge == 0);
+  CHECK_FALSE(siglip.do_center_crop);
+  CHECK(siglip.height == 224);
+  CHECK(siglip.resample == Resample::bicubic);
+  CHECK(siglip.image_mean == std::array<double, 3>{0.5, 0.5, 0.5});
+  CHECK(siglip.image_std == std::array<double, 3>{0.5, 0.5, 0.5});
+  CHECK(read("{}").height == 384);
+}
+
+TEST_CASE("sizes of a resize and of the crop behind it") {
+  const auto read = [](const char* text) {
+    return read_image_processor(parse_json(text, "a.json"));
+  };
+  // A published LLaVA-1.5 and a published DINOv2; CLIP's own file has plain numbers.
+  auto config = read(R"({"image_processor_type": "CLIPImageProcessor",
+      "size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}})");
+  CHECK(config.shortest_edge == 336);
+  CHECK(config.height == 336);
+  config = read(R"({"image_processor_type": "BitImageProcessor",
+      "size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 200}})");
+  CHECK(config.shortest_edge == 256);
+  CHECK(config.height == 224);
+  CHECK(config.width == 200);
+  config = read(R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 336,
+      "crop_size": 320})");
+  CHECK(config.shortest_edge == 336);
+  CHECK(config.height == 320);
+  // A fixed size and a crop, and neither.
+  config = read(R"({"do_center_crop": true, "size": 448, "crop_size": 224})");
+  CHECK(config.shortest_edge == 0);
+  CHECK(config.resize_height == 448);
+  CHECK(config.height == 224);
+  config = read(R"({"image_processor_type": "CLIPImageProcessor", "do_center_crop": false,
+      "size": {"height": 20, "width": 30}})");
+  CHECK(config.resize_height == 0);
+  CHECK(config.height == 20);
+  CHECK(config.width == 30);
+  // Tiles are squeezed into, and a crop of their size is none.
+  config = read(R"({"crop_to_patches": true, "do_center_crop": true, "size": 448,
+      "crop_size": 448})");
+  CHECK_FALSE(config.do_center_crop);
+  CHECK(config.height == 448);
+}
+
+TEST_CASE("LLaVA's files") {
+  const ImageProcessorConfig next =
+      load_image_processor_config(fixture("processor/llava_next_crop.json"));
+  CHECK(next.shortest_edge == 32);
+  CHECK(next.do_center_crop);
+  CHECK(next.height == 28);
+  CHECK(!next.pad_to_square);  // its do_pad is about batches
+  CHECK(next.image_grid_pinpoints.size() == 5);
+  CHECK(next.image_grid_pinpoints[4] == Extent{28, 84});
+  CHECK(load_image_processor_config(fixture("processor/llava_pad.json")).pad_to_square);
+  CHECK(!load_image_processor_config(fixture("processor/llava_crop.json")).pad_to_square);
+  const ImageProcessorConfig bare = read_image_processor(
+      parse_json(R"({"image_processor_type": "LlavaNextImageProcessorFast"})", "a.json"));
+  CHECK(bare.image_grid_pinpoints.size() == 5);
+  CHECK(bare.shortest_edge == 224);
+  CHECK(bare.width == 224);
 }
 
 TEST_CASE("bad values name the field") {
@@ -77,7 +172,9 @@ TEST_CASE("bad values name the field") {
       {R"({"size": {"height": 4, "width": 9223372036854775808}})", Errc::bad_number, "size.width"},
       {R"({"size": {"height": 4, "width": 1e308}})", Errc::bad_number, "size.width"},
       {R"({"size": {"height": 4, "width": "4"}})", Errc::bad_type, "size.width"},
-      {R"({"size": {"shortest_edge": 224}})", Errc::unsupported, "size"},
+      {R"({"size": {"longest_edge": 224}})", Errc::unsupported, "size"},
+      {R"({"size": {"shortest_edge": 0}})", Errc::bad_config, "size.shortest_edge"},
+      {R"({"size": {"shortest_edge": 224, "longest_edge": 300}})", Errc::unsupported, "size"},
       {R"({"size": [448, 448]})", Errc::unsupported, "size"},
       {R"({"size": 0})", Errc::bad_config, "size"},
       {R"({"min_patches": 0})", Errc::bad_config, "min_patches"},
@@ -98,9 +195,22 @@ TEST_CASE("bad values name the field") {
       {R"({"image_std": [1, 0, 1]})", Errc::bad_config, "image_std[1]"},
       {R"({"image_std": 0})", Errc::bad_config, "image_std"},
       {R"({"do_pad": true})", Errc::unsupported, "do_pad"},
-      {R"({"do_center_crop": true})", Errc::unsupported, "do_center_crop"},
-      {R"({"do_center_crop": true, "size": 448, "crop_size": 224})", Errc::unsupported,
-       "do_center_crop"},
+      {R"({"do_center_crop": true})", Errc::bad_config, "do_center_crop"},
+      {R"({"do_center_crop": 1, "crop_size": 224})", Errc::bad_type, "do_center_crop"},
+      {R"({"crop_size": {"height": 4, "width": 5000}})", Errc::bad_config, "crop_size.width"},
+      {R"({"crop_to_patches": true, "do_center_crop": true, "size": 448, "crop_size": 224})",
+       Errc::unsupported, "crop_size"},
+      {R"({"crop_to_patches": true, "image_processor_type": "CLIPImageProcessor",
+           "size": {"shortest_edge": 448}, "crop_size": 224})",
+       Errc::unsupported, "crop_size"},
+      {R"({"processor_class": "InternVLProcessor", "do_center_crop": true, "crop_size": 448})",
+       Errc::unsupported, "crop_size"},
+      {R"({"image_processor_type": 3})", Errc::bad_type, "image_processor_type"},
+      {R"({"image_grid_pinpoints": []})", Errc::bad_config, "image_grid_pinpoints"},
+      {R"({"image_grid_pinpoints": "1x1"})", Errc::bad_config, "image_grid_pinpoints"},
+      {R"({"image_grid_pinpoints": [[4, 4], [4]]})", Errc::bad_config, "image_grid_pinpoints[1]"},
+      {R"({"image_grid_pinpoints": [[4, 0]]})", Errc::bad_config, "image_grid_pinpoints[0][1]"},
+      {R"({"image_grid_pinpoints": [[4, 99999]]})", Errc::bad_config, "image_grid_pinpoints[0][1]"},
       {R"([])", Errc::bad_type, ""},
       {R"({"processor_class": "InternVLProcessor", "min_patches": 13})", Errc::bad_config, ""},
       {R"({"image_processor": 3})", Errc::bad_type, "image_processor"},
@@ -113,6 +223,22 @@ TEST_CASE("bad values name the field") {
     CHECK(error.field() == c.field);
     CHECK(error.file() == "preprocessor_config.json");
   }
+}
+
+TEST_CASE("which file of a folder says it") {
+  const TempFolder folder;
+  CHECK(!find_image_config(folder.path()));
+  folder.write("preprocessor_config.json", R"({"size": {"height": 64, "width": 96}})");
+  CHECK(find_image_config(folder.path())->width == 96);
+  folder.write("processor_config.json",
+               R"({"processor_class": "InternVLProcessor", "image_seq_length": 9})");
+  CHECK(find_image_config(folder.path())->width == 96);  // the newer file leaves it to the older
+  folder.write("processor_config.json",
+               R"({"image_processor": {"size": {"height": 32, "width": 32}}})");
+  CHECK(find_image_config(folder.path())->width == 32);
+  folder.write("processor_config.json",
+               R"({"image_processor": {"size": {"height": 0, "width": 32}}})");
+  CHECK(error_of([&] { find_image_config(folder.path()); }).code() == Errc::bad_config);
 }
 
 }  // namespace

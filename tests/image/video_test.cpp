@@ -17,10 +17,10 @@ std::string joined(const std::vector<index_t>& indices) {
   return text;
 }
 
-TEST_CASE("the three sampling rules equal their sources") {
+TEST_CASE("the sampling rules equal their sources") {
   std::ifstream list = open_fixture("frames.txt");
   std::string line;
-  int counts[3] = {0, 0, 0};
+  int counts[5] = {0, 0, 0, 0, 0};
   while (std::getline(list, line)) {
     CAPTURE(line);
     const std::size_t colon = line.find(':');
@@ -50,11 +50,18 @@ TEST_CASE("the three sampling rules equal their sources") {
         if (first >= 0) bound = {first, last};
         ++counts[1];
         found = joined(segment_frames(total, fps, segments, bound));
+      } else if (rule == "stride") {
+        double video_fps, fps;
+        arguments >> video_fps >> fps;
+        ++counts[3];
+        found = joined(stride_frames(total, video_fps, fps));
       } else {
         index_t count;
         arguments >> count;
-        ++counts[2];
-        found = joined(uniform_frames(total, count));
+        const bool cut = rule == "linspace";
+        REQUIRE((cut || rule == "uniform"));
+        ++counts[cut ? 4 : 2];
+        found = joined(cut ? linspace_frames(total, count) : uniform_frames(total, count));
       }
     } catch (const Error& error) {
       CHECK(error.code() == Errc::bad_video);
@@ -64,6 +71,8 @@ TEST_CASE("the three sampling rules equal their sources") {
   CHECK(counts[0] >= 300);
   CHECK(counts[1] >= 400);
   CHECK(counts[2] >= 50);
+  CHECK(counts[3] >= 30);
+  CHECK(counts[4] >= 50);
 }
 
 TEST_CASE("sampling needs sensible arguments") {
@@ -78,6 +87,61 @@ TEST_CASE("sampling needs sensible arguments") {
   CHECK_THROWS_AS(segment_frames(10, 0, 4), Error);
   CHECK_THROWS_AS(segment_frames(10, 25, 4, std::pair{5.0, 1.0}), Error);
   CHECK_THROWS_AS(uniform_frames(10, 0), Error);
+  CHECK_THROWS_AS(linspace_frames(0, 2), Error);
+  CHECK_THROWS_AS(stride_frames(10, 30, 0), Error);
+  CHECK_THROWS_AS(stride_frames(10, 1, 3), Error);
+}
+
+TEST_CASE("one rule or another by FrameSampling") {
+  FrameSampling sampling;
+  CHECK(joined(pick_frames(4, sampling)) == "0 1 2 3");
+  sampling.num_frames = 3;
+  CHECK(joined(pick_frames(10, sampling)) == "1 5 8");
+  CHECK_THROWS_AS(pick_frames(2, sampling), Error);
+  sampling.rule = FrameRule::uniform;
+  CHECK(joined(pick_frames(10, sampling)) == "0 4 9");
+  CHECK(joined(pick_frames(2, sampling)) == "0 0 1");
+  sampling.shorten = true;
+  CHECK(joined(pick_frames(2, sampling)) == "0 1");
+  sampling.rule = FrameRule::linspace;
+  CHECK(joined(pick_frames(10, sampling)) == "0 4 9");
+  CHECK(joined(pick_frames(12, sampling)) == "0 5 11");
+  sampling.fps = 1;
+  CHECK(joined(pick_frames(12, sampling, 5.0)) == "0 5 10");
+  CHECK(joined(pick_frames(12, sampling, 3.0)) == "0 5 11");  // four would be too many
+  CHECK_THROWS_AS(pick_frames(12, sampling), Error);
+  sampling.fps = {};
+  sampling.rule = FrameRule::segments;
+  CHECK(joined(pick_frames(12, sampling)) == "1 5 8");
+  sampling.bound = {1.0, 2.0};
+  CHECK(joined(pick_frames(12, sampling, 5.0)) == "5 7 8");
+  CHECK_THROWS_AS(pick_frames(12, sampling), Error);
+  sampling.rule = FrameRule::uniform;
+  CHECK_THROWS_AS(pick_frames(12, sampling, 5.0), Error);
+  sampling = {};
+  sampling.fps = 1;
+  sampling.rule = FrameRule::uniform;
+  CHECK_THROWS_AS(pick_frames(12, sampling, 5.0), Error);
+  VideoLimits limits;
+  limits.frames = 3;
+  CHECK_THROWS_AS(pick_frames(4, {}, {}, limits), Error);
+  sampling = {};
+  sampling.num_frames = 4;
+  CHECK_THROWS_AS(pick_frames(100, sampling, {}, limits), Error);
+  CHECK(frame_rule("linspace") == FrameRule::linspace);
+  CHECK(error_of([] { frame_rule("random"); }).code() == Errc::bad_argument);
+}
+
+TEST_CASE("a file, in a program that has no decoder for it") {
+  const VideoFileLoader loader = video_file_loader.exchange(nullptr);
+  const Error error = error_of([] { load_video(fixture("../video/h264.mp4")); });
+  CHECK(error.code() == Errc::unsupported);
+  CHECK(error.expected().find("GOV_WITH_FFMPEG") != std::string::npos);
+  video_file_loader = [](const std::string&, const FrameSampling&, const VideoLimits&) {
+    return std::vector<Image>{Image(1, 2)};
+  };
+  CHECK(load_video(fixture("../video/h264.mp4")).front().width == 2);
+  video_file_loader = loader;
 }
 
 TEST_CASE("natural order") {
@@ -172,6 +236,23 @@ TEST_CASE("a folder that is not there, and a frame that is no picture") {
   const Error error = error_of([&] { load_video(folder.path.string()); });
   CHECK(error.code() == Errc::bad_image);
   CHECK(error.file().ends_with("a.png"));
+}
+
+TEST_CASE("reading a folder ends by a request or by the time, and names the frame") {
+  const Folder folder;
+  folder.add("frame1.png", 2, 3, 'a');
+  std::stop_source source;
+  VideoLimits limits;
+  limits.stop = source.get_token();
+  CHECK(load_video(folder.path.string(), {}, {}, limits).size() == 1);
+  source.request_stop();
+  const Error error = error_of([&] { load_video(folder.path.string(), {}, {}, limits); });
+  CHECK(error.code() == Errc::cancelled);
+  CHECK(error.file().ends_with("frame1.png"));
+  limits = {};
+  limits.call_seconds = 0;
+  CHECK(error_of([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
+        Errc::limit_exceeded);
 }
 
 }  // namespace

@@ -94,6 +94,95 @@ TEST_CASE(
   CHECK(chat.ask(first.question, image(first.picture), greedy()).tokens == first.token_ids);
 }
 
+// The shipped model has no latent tokens; three that it never uses stand for them.
+ChatOptions thinking(index_t count) {
+  return {.latents = count,
+          .latent_tokens = {.start = "<quad>", .end = "</quad>", .latent = "<ref>"}};
+}
+
+TEST_CASE("thoughts between a question and its answer, in every turn") {
+  const auto first = digits_cases().front();
+  auto chat = model().chat(thinking(3));
+  const auto tokens = find_latent_tokens(chat.processor().tokenizer(), thinking(3).latent_tokens);
+  Attachments attachments;
+  for (const std::string& question : {first.question, std::string("How many digits are there?")}) {
+    std::vector<Message> messages = chat.messages();
+    Message turn = message(Role::user, question);
+    Attachments more;
+    if (messages.empty()) {
+      turn.content.insert(turn.content.begin(), Content::image());
+      more = attachments = image(first.picture);
+    }
+    messages.push_back(turn);
+    Processed processed = chat.processor().process(messages, attachments);
+    append_latents(processed.prompt.ids, tokens, 3);
+    GenerateOptions options = greedy(8);
+    options.thoughts = 2;
+    const auto result = chat.ask(turn, more, options);
+
+    auto plain = model().chat();
+    options.latent_token_id = tokens.latent;
+    options.stop_tokens = load_generation_config(digits_model()).eos_token_id;
+    const auto alone = generate(
+        plain.session(),
+        {.input_ids = processed.prompt.ids, .pixel_values = processed.pixel_view()}, options);
+    CHECK(result.tokens == alone.tokens);
+    CHECK(result.latent_passes == 4);
+    CHECK(result.prompt_tokens == std::ssize(processed.prompt.ids));
+    REQUIRE(result.thoughts.size() == 3);
+    for (const auto& thought : result.thoughts) CHECK(thought.nearest.size() == 2);
+    CHECK(chat.session().length() == result.prompt_tokens + std::ssize(result.tokens) - 1);
+  }
+}
+
+TEST_CASE("a batch thinks as each question alone does") {
+  const auto cases = digits_cases();
+  const auto chat = model().chat(thinking(3));
+  std::vector<std::string> questions{"Hello"};
+  std::vector<Attachments> attachments{{}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    questions.push_back(cases[i].question);
+    attachments.push_back(image(cases[i].picture));
+  }
+  const auto together = chat.ask_batch(questions, attachments, greedy(8));
+  REQUIRE(together.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    CAPTURE(questions[i]);
+    const auto alone = model().chat(thinking(3)).ask(questions[i], attachments[i], greedy(8));
+    CHECK(together[i].tokens == alone.tokens);
+    CHECK(together[i].text == alone.text);
+    CHECK(together[i].latent_passes == 4);
+    CHECK(together[i].prompt_tokens == alone.prompt_tokens);
+    CHECK(together[i].image_tokens == alone.image_tokens);
+  }
+  CHECK(together[0].image_tokens == 0);
+  CHECK(together[1].image_tokens > 0);
+}
+
+TEST_CASE("a turn that is cancelled while it thinks leaves the conversation as it was") {
+  const auto first = digits_cases().front();
+  auto chat = model().chat(thinking(2)), other = model().chat(thinking(2));
+  chat.ask(first.question, image(first.picture), greedy(4));
+  other.ask(first.question, image(first.picture), greedy(4));
+  std::stop_source source;
+  source.request_stop();
+  GenerateOptions stopped = greedy(4);
+  stopped.stop_token = source.get_token();
+  const auto nothing = chat.ask("How many digits are there?", stopped);
+  CHECK(nothing.finish_reason == FinishReason::cancelled);
+  CHECK(nothing.tokens.empty());
+  CHECK(chat.messages().size() == other.messages().size());
+  CHECK(chat.ask("How many digits are there?", greedy(6)).tokens ==
+        other.ask("How many digits are there?", greedy(6)).tokens);
+}
+
+TEST_CASE("thoughts that cannot be had are refused when the chat is made") {
+  CHECK(code_of([] { model().chat({.latents = 2}); }) == "bad_tokenizer");
+  CHECK(code_of([] { model().chat(thinking(-1)); }) == "bad_argument");
+  CHECK(code_of([] { model().chat(thinking(index_t{1} << 60)); }) == "bad_argument");
+  CHECK(model().chat(thinking(0)).ask("Hello", greedy(2)).latent_passes == 0);
+}
+
 TEST_CASE("a second question about a picture does not look at it again") {
   const auto first = digits_cases().front();
   auto chat = model().chat({.session = {.full_history = true}});
@@ -152,6 +241,27 @@ TEST_CASE("a turn that fails or is cancelled leaves the conversation as it was")
         undisturbed.ask(cases[1].question, greedy(8)).tokens);
 }
 
+TEST_CASE("a request to stop ends the reading of a video, and the conversation is as it was") {
+  auto chat = model().chat();
+  const auto cases = digits_cases();
+  chat.ask(cases[0].question, image(cases[0].picture), greedy(4));
+  const std::size_t messages = chat.messages().size();
+  const index_t length = chat.session().length();
+  std::stop_source source;
+  source.request_stop();
+  GenerateOptions stopped = greedy();
+  stopped.stop_token = source.get_token();
+  const auto folder = std::filesystem::path(cases[0].picture).parent_path().string();
+  const auto error = error_of([&] { chat.ask("What is there?", video(folder), stopped); });
+  REQUIRE(error);
+  CHECK(error->code() == Errc::cancelled);
+  CHECK(error->field() == "video");
+  const std::string question = "What is there?";
+  CHECK(code_of([&] { chat.ask_batch({&question, 1}, {video(folder)}, stopped); }) == "cancelled");
+  CHECK(chat.messages().size() == messages);
+  CHECK(chat.session().length() == length);
+}
+
 TEST_CASE("stop tokens: the model's, also from generation_config.json, unless they are ignored") {
   const auto first = digits_cases().front();
   auto chat = model().chat();
@@ -196,6 +306,13 @@ TEST_CASE("tiles of a size that the tower cannot fold") {
   CHECK(error->found() == "40x40");
   std::filesystem::remove(folder / "preprocessor_config.json");  // then the tower's own size
   CHECK(other.chat().processor().image_config().height == 48);
+  folder.write(
+      "preprocessor_config.json",
+      R"({"feature_extractor_type": "CLIPFeatureExtractor", "size": 48, "crop_size": 48})");
+  const auto squeezed = other.chat().processor().image_config();  // OpenGVLab's files
+  CHECK(squeezed.height == 48);
+  CHECK(squeezed.shortest_edge == 0);
+  CHECK_FALSE(squeezed.do_center_crop);
 }
 
 }  // namespace

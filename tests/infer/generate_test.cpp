@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
+
 #include "gov/model/gov_model.hpp"
 #include "gov/text/utf8.hpp"
 #include "tests/io/temp_folder.hpp"
@@ -96,6 +98,170 @@ TEST_CASE("a batch equals each sequence alone, though they end at different time
     CHECK(results[2].tokens.size() == 9);  // 12 + 8 positions; the last token needs none
     if (!sample) CHECK(results[1].finish_reason == FinishReason::stop);
   }
+}
+
+constexpr int latent = 253;  // prompt_of gives no such id
+
+std::vector<int> thinking_prompt(index_t before, index_t latents, std::uint64_t seed) {
+  auto ids = prompt_of(before, seed);
+  ids.insert(ids.end(), static_cast<std::size_t>(latents), latent);
+  ids.push_back(254);
+  return ids;
+}
+
+// COCONUT's own loop, without a cache: embeddings with the thoughts in their places, and a whole
+// pass for each token. The first token is not looked at for an eos, and none is kept.
+std::vector<int> coconut_loop(const std::vector<int>& ids, int count, int eos) {
+  constexpr index_t width = Architecture<TinyGptOss>::hidden_size;
+  const auto invariant = [] {
+    return model().session({.context = 200, .arithmetic = Arithmetic::invariant});
+  };
+  const auto embed = [&](int id) {
+    const auto row = model().embed_tokens().weight.view().row(id);
+    std::vector<float> x(width);
+    std::memcpy(x.data(), row, x.size() * sizeof(float));
+    return x;
+  };
+  std::vector<float> x;
+  const auto rows = [&] { return Rows<float>(x.data(), std::ssize(x) / width, width); };
+  for (const int id : ids)
+    for (const float value : embed(id)) x.push_back(value);
+  for (std::size_t t = 0; t < ids.size(); ++t)
+    if (ids[t] == latent) {
+      auto session = invariant();
+      const auto out = session.forward({.inputs_embeds = rows()});
+      const auto at = static_cast<index_t>(t);
+      std::copy_n(out.last_hidden_state.row(at - 1), width, rows().row(at));
+    }
+  std::vector<int> tokens;
+  while (static_cast<int>(tokens.size()) < count) {
+    auto session = invariant();
+    const auto logits = session.forward({.inputs_embeds = rows()}).logits;
+    const float* const last = logits.row(logits.rows - 1);
+    const int token = static_cast<int>(std::max_element(last, last + logits.cols) - last);
+    if (token == eos && !tokens.empty()) break;
+    tokens.push_back(token);
+    for (const float value : embed(token)) x.push_back(value);
+  }
+  return tokens;
+}
+
+TEST_CASE("greedy after latents equals COCONUT's own loop, in a batch too") {
+  const SessionOptions invariant{.context = 200, .arithmetic = Arithmetic::invariant};
+  std::vector<Session<TinyGptOss>> sessions;
+  std::vector<std::vector<int>> prompts;
+  for (const index_t latents : {0, 1, 3, 6}) {
+    sessions.push_back(model().session(invariant));
+    prompts.push_back(thinking_prompt(5 + latents, latents, static_cast<std::uint64_t>(latents)));
+  }
+  std::vector<Session<TinyGptOss>::Item> items;
+  for (std::size_t i = 0; i < 4; ++i) items.push_back({&sessions[i], {.input_ids = prompts[i]}});
+  GenerateOptions options{.max_new_tokens = 10};
+  options.latent_token_id = latent;
+  const auto together = generate_batch<TinyGptOss>(items, options);
+  for (std::size_t i = 0; i < 4; ++i) {
+    CAPTURE(i);
+    CHECK(together[i].tokens == coconut_loop(prompts[i], 10, -1));
+    CHECK(together[i].latent_passes == 7);
+    CHECK(together[i].thoughts.empty());
+    auto session = model().session(invariant);
+    const auto alone = generate(session, {.input_ids = prompts[i]}, options);
+    CHECK(alone.tokens == together[i].tokens);
+    CHECK(session.length() == sessions[i].length());
+  }
+  // The thoughts matter: the latent token's own embedding gives other tokens.
+  auto session = model().session(invariant);
+  CHECK(generate(session, {.input_ids = prompts[3]}, {.max_new_tokens = 10}).tokens !=
+        together[3].tokens);
+}
+
+TEST_CASE("an eos as the first token, as COCONUT's own loop takes it and as everything else does") {
+  const auto ids = thinking_prompt(4, 2, 3);
+  const auto all = coconut_loop(ids, 12, -1);
+  const Model with_eos = model_with_eos({all[0]});
+  GenerateOptions options{.max_new_tokens = 12};
+  options.latent_token_id = latent;
+  const auto generated = [&] {
+    auto session = with_eos.session({.context = 200, .arithmetic = Arithmetic::invariant});
+    return generate(session, {.input_ids = ids}, options);
+  };
+  CHECK(generated().tokens == std::vector<int>{all[0]});
+  options.first_eos_ends = false;
+  auto passed = generated();
+  if (passed.finish_reason == FinishReason::stop) passed.tokens.pop_back();  // we keep the eos
+  CHECK(passed.tokens == coconut_loop(ids, 12, all[0]));
+  CHECK(passed.tokens.size() > 1);
+  options.stop_tokens = {all[0]};  // the caller's own stop tokens always stop
+  CHECK(generated().tokens.size() == 1);
+}
+
+TEST_CASE("thoughts: a hidden state each, and the tokens that the head finds nearest") {
+  const auto ids = thinking_prompt(6, 3, 9);
+  auto session = model().session({.context = 200}), other = model().session({.context = 200});
+  GenerateOptions options{.max_new_tokens = 4, .thoughts = 5};
+  options.latent_token_id = latent;
+  std::vector<Thought> streamed;
+  std::size_t tokens_before = 99;
+  options.on_thought = [&](const Thought& thought) { streamed.push_back(thought); };
+  options.on_token_id = [&](int) { tokens_before = std::min(tokens_before, streamed.size()); };
+  const auto result = generate(session, {.input_ids = ids}, options);
+  CoconutOptions coconut{.latent_token_id = latent};
+  const auto row = coconut_forward(other, {.input_ids = ids}, coconut).rows[0];
+  REQUIRE(result.thoughts.size() == 3);
+  CHECK(streamed.size() == 3);
+  CHECK(tokens_before == 3);
+  constexpr std::size_t width = Architecture<TinyGptOss>::hidden_size;
+  constexpr std::size_t vocabulary = Architecture<TinyGptOss>::vocab_size;
+  for (std::size_t k = 0; k < 3; ++k) {
+    const auto& [hidden, nearest] = result.thoughts[k];
+    CHECK(std::equal(hidden.begin(), hidden.end(), row.thoughts.begin() + k * width));
+    CHECK(hidden.size() == width);
+    const auto logits = std::span(row.logits).subspan((5 + k) * vocabulary, vocabulary);
+    REQUIRE(nearest.size() == 5);
+    CHECK(nearest[0].token == std::max_element(logits.begin(), logits.end()) - logits.begin());
+    CHECK(nearest[0].logprob == Sampler::logprob(logits, nearest[0].token));
+    CHECK(nearest[3].logprob >= nearest[4].logprob);
+    CHECK(streamed[k].hidden_state == hidden);
+  }
+  options.thoughts = 0;  // the hidden states alone
+  session.truncate(0);
+  const auto bare = generate(session, {.input_ids = ids}, options);
+  CHECK(bare.tokens == result.tokens);
+  CHECK(bare.thoughts[1].nearest.empty());
+  CHECK(bare.thoughts[1].hidden_state == result.thoughts[1].hidden_state);
+}
+
+TEST_CASE("sampling, stop tokens and cancelling work after latents as ever") {
+  const auto ids = thinking_prompt(6, 3, 9);
+  GenerateOptions options{.max_new_tokens = 10};
+  options.latent_token_id = latent;
+  const auto generated = [&] {
+    auto session = model().session({.context = 200});
+    return generate(session, {.input_ids = ids}, options);
+  };
+  const auto all = generated().tokens;
+  options.stop_tokens = {all[4]};
+  CHECK(generated().finish_reason == FinishReason::stop);
+  options.stop_tokens.clear();
+  options.sampling = {.do_sample = true, .temperature = 4, .seed = 3};
+  const auto sampled = generated().tokens;
+  CHECK(sampled == generated().tokens);
+  CHECK(sampled != all);
+
+  std::stop_source source;
+  source.request_stop();
+  options.sampling = {};
+  options.stop_token = source.get_token();
+  auto session = model().session({.context = 200});
+  const auto cancelled = generate(session, {.input_ids = ids}, options);
+  CHECK(cancelled.finish_reason == FinishReason::cancelled);
+  CHECK(cancelled.tokens.empty());
+  CHECK(cancelled.latent_passes == 0);
+  CHECK(session.length() == 0);
+  options.stop_token = {};
+  CHECK(generate(session, {.input_ids = ids}, options).tokens == all);
+  options.latent_token_id = 256;
+  CHECK(code_of([&] { generate(session, {.input_ids = ids}, options); }) == "bad_argument");
 }
 
 TEST_CASE("stop tokens, the model's own and the caller's, are kept and end the sequence") {
@@ -307,6 +473,20 @@ TEST_CASE("with a sink of the tokenizer, text is the tokens' text") {
                                std::make_unique<PlainSink>(tokenizer));
   CHECK(result.text == tokenizer.decode(result.tokens));
   CHECK(streamed == result.text);
+}
+
+TEST_CASE("router statistics see the prompt and every step, and change nothing") {
+  const auto prompt = prompt_of(9);
+  auto watched = model().session({.context = 200}), plain = model().session({.context = 200});
+  RouterStatistics routers;
+  const auto with = generate(watched, {.input_ids = prompt},
+                             {.max_new_tokens = 6, .router_statistics = &routers});
+  CHECK(with.tokens == generate(plain, {.input_ids = prompt}, {.max_new_tokens = 6}).tokens);
+  REQUIRE(routers.layers().size() == 2);
+  for (const auto& layer : routers.layers()) {
+    CHECK(layer.text.tokens == 9 + 5);  // the last token is not fed back
+    CHECK(layer.image.tokens == 0);
+  }
 }
 
 }  // namespace

@@ -41,12 +41,31 @@ TEST_CASE("a folder without the file has the library's values") {
   CHECK(load_generation_config(folder.path()).sampling.top_k == 3);
 }
 
+TEST_CASE(
+    "older checkpoints say it in config.json, and a family's own defaults stand behind both") {
+  const TempFolder folder;
+  GenerationConfig family;
+  family.max_new_tokens = 1024;
+  const auto load = [&] { return load_generation_config(folder.path(), family); };
+  CHECK(load().max_new_tokens == 1024);
+  folder.write("config.json",
+               R"({"temperature": 0, "max_new_tokens": 77, "text_config": {"eos_token_id": 2}})");
+  CHECK(load().max_new_tokens == 77);
+  CHECK(load().eos_token_id == std::vector<int>{2});
+  CHECK(!load().sampling.do_sample);
+  folder.write("config.json", R"({"eos_token_id": 5, "text_config": {"eos_token_id": 2}})");
+  CHECK(load().eos_token_id == std::vector<int>{5});
+  CHECK(load().max_new_tokens == 1024);
+  folder.write("generation_config.json", R"({"do_sample": false})");  // the newer file, alone
+  CHECK(load().eos_token_id.empty());
+}
+
 TEST_CASE("values out of range and of wrong types name the file and the field") {
   const TempFolder folder;
   struct Case {
     const char *json, *code, *field;
   };
-  const Case cases[] = {{R"({"temperature": 0})", "bad_config", "temperature"},
+  const Case cases[] = {{R"({"do_sample": true, "temperature": 0})", "bad_config", "temperature"},
                         {R"({"temperature": -1})", "bad_config", "temperature"},
                         {R"({"temperature": "hot"})", "bad_type", "temperature"},
                         {R"({"top_k": -1})", "bad_config", "top_k"},

@@ -15,7 +15,8 @@ using namespace gov::test;
 constexpr index_t tokens_per_tile = 9;
 
 Processor digits_processor() {
-  return {digits_model(), tokens_per_tile, Processor::find_image_config(digits_model()).value()};
+  return Processor(digits_model(), tile_rules(tokens_per_tile),
+                   find_image_config(digits_model()).value());
 }
 Message turn(std::vector<Content> content) {
   return {.role = Role::user, .content = std::move(content)};
@@ -70,6 +71,27 @@ TEST_CASE("images and videos take their places in order, whatever lies between")
             processed.prompt.image_token_id);
 }
 
+TEST_CASE("a request to stop ends the reading of a video") {
+  const Processor processor = digits_processor();
+  const Message question = turn({Content::video()});
+  Attachments attachments;
+  attachments.videos.push_back(
+      video(std::filesystem::path(digits_cases().front().picture).parent_path().string()));
+  std::stop_source source;
+  const auto process = [&] {
+    return processor.process({&question, 1}, attachments, {}, nullptr, source.get_token());
+  };
+  CHECK(process().pixels.count > 1);
+  source.request_stop();
+  try {
+    process();
+    FAIL("the request was not seen");
+  } catch (const Error& error) {
+    CHECK(error.code() == Errc::cancelled);
+    CHECK(error.field() == "video");
+  }
+}
+
 TEST_CASE("wrong counts of images and videos") {
   const Processor processor = digits_processor();
   const auto picture = image(Image(20, 30));
@@ -90,7 +112,7 @@ TEST_CASE("wrong counts of images and videos") {
   }
   const Message film = turn({Content::video()});
   CHECK(code_of([&] { processor.process({&film, 1}, picture); }) == "image_count_mismatch");
-  const Processor blind(digits_model(), 0);
+  const Processor blind(digits_model());
   const Message seen = turn({Content::image()});
   CHECK(code_of([&] { blind.process({&seen, 1}, picture); }) == "image_count_mismatch");
 }
@@ -124,34 +146,13 @@ TEST_CASE("the system text: the caller's, the folder's, a message of its own") {
   CHECK(text(instructed, "Never seen.") == text(instructed, ""));
 }
 
-TEST_CASE("chat formats by name") {
-  CHECK(parse_chat_format("harmony") == ChatFormat::harmony);
-  CHECK(parse_chat_format("internvl") == ChatFormat::internvl);
-  CHECK(parse_chat_format("internvl-gpt-oss") == ChatFormat::internvl_gpt_oss);
-  CHECK(code_of([] { parse_chat_format("jinja"); }) == "bad_argument");
+TEST_CASE("another format than the folder's") {
   Processor processor = digits_processor();
   processor.set_format(ChatFormat::harmony);
   const Message user = turn({Content::of_text("x")});
   CHECK(processor.tokenizer()
             .decode(processor.process({&user, 1}, {}).prompt.ids)
             .find("developer") != std::string::npos);
-}
-
-TEST_CASE("which file says how images are processed") {
-  const TempFolder folder;
-  CHECK(!Processor::find_image_config(folder.path()));
-  folder.write("preprocessor_config.json", R"({"size": {"height": 64, "width": 96}})");
-  CHECK(Processor::find_image_config(folder.path())->width == 96);
-  folder.write("processor_config.json",
-               R"({"processor_class": "InternVLProcessor", "image_seq_length": 9})");
-  CHECK(Processor::find_image_config(folder.path())->width ==
-        96);  // the newer file leaves it to the older
-  folder.write("processor_config.json",
-               R"({"image_processor": {"size": {"height": 32, "width": 32}}})");
-  CHECK(Processor::find_image_config(folder.path())->width == 32);
-  folder.write("processor_config.json",
-               R"({"image_processor": {"size": {"height": 0, "width": 32}}})");
-  CHECK(code_of([&] { Processor::find_image_config(folder.path()); }) == "bad_config");
 }
 
 TEST_CASE("a picture that cannot be read names its file") {

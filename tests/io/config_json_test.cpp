@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <map>
 
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
@@ -73,6 +74,12 @@ struct Kinds {
       return json.is_number() && range.min <= json.as_double() && json.as_double() <= range.max;
     });
   }
+  void operator()(std::string_view key, const double&, OrNull range) {
+    takes.emplace_back(key, [=](const Json& json) {
+      return json.is_null() ||
+             (json.is_number() && range.min <= json.as_double() && json.as_double() <= range.max);
+    });
+  }
   void operator()(std::string_view key, const bool&, OrNull) {
     takes.emplace_back(key, [](const Json& json) { return json.is_bool() || json.is_null(); });
   }
@@ -97,6 +104,15 @@ struct Kinds {
   void operator()(std::string_view key, const LayerTypes& types, const index_t&) {
     const bool by_rule = !types.given;
     takes.emplace_back(key, [=](const Json& json) { return by_rule && json.is_null(); });
+  }
+  void operator()(std::string_view key, const RopeLayers&, const index_t& layers) {
+    const auto count = static_cast<std::size_t>(layers);
+    takes.emplace_back(key, [=](const Json& json) {
+      if (!json.is_array()) return json.is_null();
+      for (const Json& element : json.elements())
+        if (!whole(element, {0, 1})) return false;
+      return json.size() == count;
+    });
   }
   template <ConfigStruct C>
   void operator()(std::string_view key, const C&) {
@@ -173,9 +189,14 @@ struct Rope : RopeConfig {
 TEST_CASE("every key of every struct against every kind of value") {
   check_every_key(GptOss20b::config);
   check_every_key(TinyGptOss::config);
+  check_every_key(GptOssVision20b::config);
+  check_every_key(GptOssVisionConfig{.num_hidden_layers = 1, .no_rope_layers = RopeLayers("0")});
   check_every_key(Llama3_1_8b::config);
   check_every_key(resolved(Mistral7b::config));
   check_every_key(Gemma2b::config);
+  check_every_key(resolved(Mixtral8x7b::config));
+  check_every_key(Gpt2Small::config);
+  check_every_key(Mpt7b::config);
   check_every_key(Qwen2_0_5b::config);
   check_every_key(Qwen3_0_6b::config);
   check_every_key(InternVit300m::config);
@@ -213,6 +234,12 @@ TEST_CASE("what is written is read back the same") {
   check_round_trip(GptOss20b::config);
   check_round_trip(TinyGptOss::config);
   check_round_trip(InternVl35GptOss20b::Language::config);
+  check_round_trip(GptOssVisionConfig{});
+  check_round_trip(GptOssVisionConfig{.num_hidden_layers = 3,
+                                      .use_nope = true,
+                                      .nope_stride = 0,
+                                      .no_rope_layers = RopeLayers("101"),
+                                      .router_aux_loss_coef = 0.125});
   check_round_trip(GovNotes::Language::config);
   check_round_trip(LlamaConfig{});
   check_round_trip(Llama3_1_8b::config);
@@ -224,6 +251,8 @@ TEST_CASE("what is written is read back the same") {
                                .layer_types = LayerTypes("fs"),
                                .rope_parameters = {.rope_type = RopeType::dynamic, .factor = 2}});
   check_round_trip(resolved(Qwen3_0_6b::config));
+  check_round_trip(Gpt2Config{.n_inner = 7});
+  check_round_trip(MptConfig{.attn_config = {.clip_qkv = 0.5, .softmax_scale = 2}});
   check_round_trip(InternVit300m::config);
   check_round_trip(InternVit6b::config);
   check_round_trip(TinyInternVit::config);
@@ -377,6 +406,26 @@ TEST_CASE("layer types: as many as layers, of two kinds") {
   }
 }
 
+TEST_CASE("layers without rotation: a number for each layer, or null") {
+  const auto layers = [](const std::string& list) {
+    return read<GptOssVisionConfig>(R"({"num_hidden_layers":3,"no_rope_layers":)" + list + "}")
+        .no_rope_layers;
+  };
+  CHECK(layers("[1,0,1]") == RopeLayers("101"));
+  CHECK(layers("null") == RopeLayers());
+  const std::pair<const char*, const char*> cases[] = {{"[1,0]", "no_rope_layers"},
+                                                       {"[1,0,2]", "no_rope_layers[2]"},
+                                                       {"[1,0,true]", "no_rope_layers[2]"},
+                                                       {"[1,-1,0]", "no_rope_layers[1]"},
+                                                       {"3", "no_rope_layers"},
+                                                       {"{}", "no_rope_layers"}};
+  for (const auto& [list, field] : cases) {
+    const std::string shown = list, expected = field;
+    CAPTURE(shown);
+    CHECK(error_of([&] { layers(shown); })->field() == expected);
+  }
+}
+
 TEST_CASE("extents: one number or two") {
   const auto size = [](const std::string& text) {
     return read<InternVitConfig>(R"({"image_size":)" + text + "}").image_size;
@@ -508,6 +557,13 @@ TEST_CASE("the C++ of a config compiles to that config") {
                  {.num_hidden_layers = 3,
                   .rope_parameters = {.rope_theta = 5e+05},
                   .layer_types = gov::LayerTypes("ffs")})
+  constexpr GptOssVisionConfig vision{
+      .num_hidden_layers = 2, .use_nope = true, .no_rope_layers = RopeLayers("10")};
+  GOV_CHECK_CODE(GptOssVisionConfig, vision,
+                 {.num_hidden_layers = 2,
+                  .layer_types = gov::LayerTypes("sf"),
+                  .use_nope = true,
+                  .no_rope_layers = gov::RopeLayers("10")})
   GOV_CHECK_CODE(InternVitConfig, InternVit300m::config, {.attention_bias = true})
   GOV_CHECK_CODE(InternVitConfig, InternVit6b::config,
                  {.hidden_size = 3200,
@@ -524,6 +580,11 @@ TEST_CASE("the C++ of a config compiles to that config") {
                   .image_size = {32, 32},
                   .patch_size = {8, 8},
                   .attention_bias = true})
+  GOV_CHECK_CODE(LlavaConfig, LlavaConfig(), {})
+  constexpr LlavaConfig residual{.mm_projector_type = {2, 4, true}, .vision_feature_layer = -3};
+  GOV_CHECK_CODE(
+      LlavaConfig, residual,
+      {.mm_projector_type = gov::MmProjectorType{2, 4, true}, .vision_feature_layer = {-3}})
   GOV_CHECK_CODE(InternVlConfig, TinyGov::config, {})
   constexpr InternVlConfig other{.downsample_ratio = 0.25,
                                  .projector_hidden_act = kernel::Activation::gelu_tanh,
@@ -551,6 +612,20 @@ TEST_CASE("enumerations: every spelling is read, the first is written") {
   CHECK(error->code() == Errc::unsupported);
   CHECK(error->expected().starts_with("one of gelu, "));
   CHECK(error->found() == "\"mish\"");
+}
+
+TEST_CASE("words with a grammar of their own") {
+  CHECK(read<LlavaConfig>(R"({"mm_projector_type":"mlp3x_res2x_gelu"})").mm_projector_type ==
+        MmProjectorType{3, 2, true});
+  for (const auto& [text, code] :
+       std::map<std::string, Errc>{{R"({"mm_projector_type":"mlp0x_gelu"})", Errc::bad_config},
+                                   {R"({"mm_projector_type":"pooler"})", Errc::unsupported},
+                                   {R"({"mm_projector_type":2})", Errc::bad_type}}) {
+    const auto error = error_of([&text = text] { read<LlavaConfig>(text); });
+    REQUIRE(error);
+    CHECK(error->code() == code);
+    CHECK(error->field() == "mm_projector_type");
+  }
 }
 
 }  // namespace

@@ -219,4 +219,164 @@ TEST_CASE("leftovers") {
   CHECK_FALSE(is_leftover("lm_head.weight"));
 }
 
+TEST_CASE("a family that calls things otherwise, alone and behind a tower") {
+  static constexpr NameTable::Prefix model[]{{"embed_tokens.", "wte."}, {"norm.", "ln_f."}};
+  static constexpr NameTable::Prefix layer[]{{"mlp.up_proj.", "mlp.c_fc."},
+                                             {"input_layernorm.", "ln_1."}};
+  const NameTable names{"transformer", "h", model, layer};
+  struct Row {
+    const char *ours, *alone, *behind, *old;
+  };
+  const Row rows[] = {
+      {"embed_tokens.weight", "transformer.wte.weight", "model.language_model.wte.weight",
+       "language_model.model.wte.weight"},
+      {"norm.bias", "transformer.ln_f.bias", "model.language_model.ln_f.bias",
+       "language_model.model.ln_f.bias"},
+      {"layers.11.input_layernorm.bias", "transformer.h.11.ln_1.bias",
+       "model.language_model.h.11.ln_1.bias", "language_model.model.h.11.ln_1.bias"},
+      {"layers.0.mlp.up_proj.weight", "transformer.h.0.mlp.c_fc.weight",
+       "model.language_model.h.0.mlp.c_fc.weight", "language_model.model.h.0.mlp.c_fc.weight"},
+      {"layers.0.other", "transformer.h.0.other", "model.language_model.h.0.other",
+       "language_model.model.h.0.other"}};
+  for (const auto& row : rows) {
+    const std::string ours = row.ours;
+    CHECK(spell(Layout::hf, "model." + ours, Naming(false, names)).name == row.alone);
+    CHECK(spell(Layout::hf_old, "model." + ours, Naming(false, names)).name == row.alone);
+    const std::string nested = "model.language_model." + ours;
+    CHECK(spell(Layout::hf, nested, Naming(true, names)).name == row.behind);
+    CHECK(spell(Layout::hf_old, nested, Naming(true, names)).name == row.old);
+    CHECK(spell(Layout::internvl, nested, Naming(true, names)).name == row.old);
+  }
+  for (const char* kept : {"lm_head.weight", "model.vision_tower.layers.0.norm.weight"})
+    CHECK(spell(Layout::hf, kept, Naming(true, names)).name == kept);
+  CHECK(is_leftover("model.vision_adapter.vit.pooler.dense.weight"));
+  for (const std::string tower : {"vision_tower.", "model.vision_tower.vision_model.",
+                                  "model.vision_tower.vision_tower.vision_model."}) {
+    CHECK(is_leftover(tower + "head.probe"));
+    CHECK(is_leftover(tower + "head.mlp.fc1.bias"));
+    CHECK_FALSE(is_leftover(tower + "encoder.layers.0.mlp.fc1.bias"));
+  }
+  CHECK_FALSE(is_leftover("head.probe"));
+  CHECK(is_leftover("transformer.h.3.attn.bias"));
+  CHECK(is_leftover("h.3.attn.masked_bias"));
+  CHECK_FALSE(is_leftover("h.3.attn.c_attn.bias"));
+}
+
+TEST_CASE("experts that have weights of their own, or one tensor for all of a layer") {
+  Naming naming(false, Mixtral::names), behind(true, Mixtral::names);
+  const std::string expert = "layers.7.mlp.experts.12.";
+  CHECK(spell(Layout::hf, "model." + expert + "w1.weight", naming).name ==
+        "model.layers.7.block_sparse_moe.experts.12.w1.weight");
+  naming.look_at("model.layers.0.mlp.experts.gate_up_proj_bias");
+  CHECK_FALSE(naming.has_stacked_experts);
+  naming.look_at("model.layers.0.mlp.experts.gate_up_proj");
+  behind.look_at("language_model.model.layers.3.mlp.experts.down_proj");
+  struct Row {
+    const char *ours, *theirs;
+    int part, parts;
+  };
+  for (const Row& row : {Row{"w1.weight", "gate_up_proj", 0, 2},
+                         {"w3.weight", "gate_up_proj", 1, 2},
+                         {"w2.weight", "down_proj", 0, 1}}) {
+    const SpelledName alone = spell(Layout::hf, "model." + expert + row.ours, naming);
+    CHECK(alone.name == std::string("model.layers.7.mlp.experts.") + row.theirs);
+    CHECK(alone.expert == 12);
+    CHECK(alone.part == row.part);
+    CHECK(alone.parts == row.parts);
+    CHECK(alone.is_fused());
+    CHECK_FALSE(alone.is_first());
+    const SpelledName old =
+        spell(Layout::hf_old, "model.language_model." + expert + row.ours, behind);
+    CHECK(old.name == std::string("language_model.model.layers.7.mlp.experts.") + row.theirs);
+    CHECK(old.expert == 12);
+  }
+  CHECK(spell(Layout::hf, "model.layers.7.mlp.experts.0.w1.weight", naming).is_first());
+  CHECK(spell(Layout::hf, "model.layers.7.mlp.router.weight", naming).name ==
+        "model.layers.7.mlp.gate.weight");
+  CHECK_FALSE(spell(Layout::hf, "model.layers.7.mlp.router.weight", naming).is_fused());
+}
+
+TEST_CASE("the parts of a fused tensor lie one behind the other") {
+  FusedRows matrix, stack;
+  CHECK(matrix.take({"qkv", 0, 3}, 8) == 0);
+  CHECK(matrix.take({"qkv", 1, 3}, 4) == 8);
+  CHECK(matrix.shape() == std::vector<index_t>{12});
+  SpelledName part{"gate_up_proj", 0, 2};
+  for (part.expert = 0; part.expert < 3; ++part.expert)
+    for (int half = 0; half < 2; ++half) CHECK(stack.take(part, 5) == 10 * part.expert + 5 * half);
+  CHECK(stack.shape() == std::vector<index_t>{3, 10});
+}
+
+TEST_CASE("LLaVA's own spelling: the language model's names, and the rest inside of it") {
+  Naming llama{true, NameTable{}, "vision_model."};
+  llama.look_at("model.vision_tower.vision_tower.vision_model.post_layernorm.bias");
+  Naming gpt2{true, Gpt2::names};
+  llama.projector = gpt2.projector = [](std::string_view ours) {
+    return LlavaProjector<4, 4, 3>::original_name(ours);
+  };
+  const auto name = [](const char* ours, const Naming& naming) {
+    return spell(Layout::llava, ours, naming).name;
+  };
+  for (const auto& [ours, theirs] : std::map<const char*, const char*>{
+           {"model.vision_tower.encoder.layers.0.mlp.fc1.weight",
+            "model.vision_tower.vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight"},
+           {"model.multi_modal_projector.linear_1.weight", "model.mm_projector.0.weight"},
+           {"model.multi_modal_projector.linear_2.bias", "model.mm_projector.2.bias"},
+           {"model.multi_modal_projector.linear_3.bias", "model.mm_projector.4.bias"},
+           {"model.image_newline", "model.image_newline"},
+           {"model.language_model.embed_tokens.weight", "model.embed_tokens.weight"},
+           {"model.language_model.layers.3.mlp.up_proj.weight",
+            "model.layers.3.mlp.up_proj.weight"},
+           {"lm_head.weight", "lm_head.weight"}})
+    CHECK(name(ours, llama) == theirs);
+  for (const auto& [ours, theirs] : std::map<const char*, const char*>{
+           {"model.language_model.embed_tokens.weight", "transformer.wte.weight"},
+           {"model.language_model.layers.1.mlp.up_proj.bias", "transformer.h.1.mlp.c_fc.bias"},
+           {"model.vision_tower.layernorm.bias",
+            "transformer.vision_tower.vision_tower.layernorm.bias"},
+           {"model.mm_projector.linear_2.bias", "transformer.mm_projector.2.bias"},
+           {"model.vision_resampler.token_packer_fast.devide_attention.ln_q.bias",
+            "transformer.vision_resampler.token_packer_fast.devide_attention.ln_q.bias"},
+           {"model.temporal_input_embeddings.weight",
+            "transformer.temporal_input_embeddings.weight"}})
+    CHECK(name(ours, gpt2) == theirs);
+  for (const auto& [tensor, layout] :
+       std::map<std::string, Layout>{{"model.embed_tokens.weight", Layout::llava},
+                                     {"model.language_model.embed_tokens.weight", Layout::hf}})
+    CHECK(detect_layout([&name = tensor](std::string_view n) { return n == name; }, llama) ==
+          layout);
+  const auto has_wte = [](std::string_view n) { return n == "transformer.wte.weight"; };
+  CHECK(detect_layout(has_wte, gpt2) == Layout::llava);
+  CHECK(detect_layout(has_wte, Naming{false, Gpt2::names}) == Layout::hf);
+  CHECK(detect_layout(
+            [](std::string_view n) { return n == "language_model.model.embed_tokens.weight"; },
+            llama) == Layout::hf_old);
+  // A projector without names of its own there keeps ours.
+  CHECK(name("model.multi_modal_projector.ln_q_1.bias", Naming{true}) ==
+        "model.mm_projector.ln_q_1.bias");
+}
+
+TEST_CASE("a composition with names of its own has them in every layout of transformers") {
+  const NameTable::Prefix parts[]{{"model.vision_tower.projection.", "model.adapter.patch_embed."},
+                                  {"model.vision_tower.", "model.adapter.vit."},
+                                  {"model.multi_modal_projector.", "model.adapter."},
+                                  {"model.language_model.", "model."}};
+  const Naming naming(true, {}, {}, parts);
+  const std::pair<const char*, const char*> rows[] = {
+      {"model.vision_tower.projection.bias", "model.adapter.patch_embed.bias"},
+      {"model.vision_tower.embeddings.cls_token", "model.adapter.vit.embeddings.cls_token"},
+      {"model.multi_modal_projector.pool_token", "model.adapter.pool_token"},
+      {"model.language_model.layers.3.mlp.router.bias", "model.layers.3.mlp.router.bias"},
+      {"model.language_model.embed_tokens.weight", "model.embed_tokens.weight"},
+      {"lm_head.weight", "lm_head.weight"}};
+  for (const auto& [ours, theirs] : rows)
+    for (const Layout layout : {Layout::hf, Layout::hf_old})
+      CHECK(spell(layout, ours, naming).name == theirs);
+  const auto holds = [](std::string_view name) {
+    return name == "multi_modal_projector.linear_1.weight";
+  };
+  CHECK(detect_layout(holds, naming) == Layout::hf);
+  CHECK(detect_layout(holds, Naming(true)) == Layout::hf_old);
+}
+
 }  // namespace

@@ -98,7 +98,7 @@ TEST_CASE("shapes of one layer as the checkpoint holds them") {
 }
 
 TEST_CASE("the feed-forward takes its limits from the config") {
-  constexpr auto glu = GptOss::feed_forward({.swiglu_limit = 5, .swiglu_alpha = 2});
+  constexpr auto glu = GptOss::feed_forward(GptOssConfig{.swiglu_limit = 5, .swiglu_alpha = 2});
   static_assert(glu.limit == 5 && glu.alpha == 2);
   CHECK(true);
 }

@@ -22,6 +22,7 @@ static_assert([] {
          !c.tie_word_embeddings && c.problem() == "";
 }());
 static_assert(parameter_count<Decoder<Qwen2_0_5b>> == 494'032'768);  // tied
+static_assert(parameter_count<Architecture<Qwen2_7b>> == 7'615'616'512);
 
 TEST_CASE("windows: off by default, by the first sliding layer, or by the list") {
   Qwen2Config c{.num_hidden_layers = 4, .sliding_window = 9, .max_window_layers = 2};

@@ -21,19 +21,20 @@ using Other = gov::Architecture<Variant>;
 
 }  // namespace
 
-static_assert(Tiny::feature_layer == -1 && Other::feature_layer == 1);
+static_assert(Tiny::Images::feature_layers == gov::FeatureLayers(-1));
+static_assert(Other::Images::feature_layers == gov::FeatureLayers(1));
 static_assert(!Tiny::tied && Other::tied);
 static_assert(gov::parameter_count<Tiny> - gov::parameter_count<Other> == 256 * 64);
 
 TEST_CASE("which tile sizes fold, and into how many tokens") {
-  CHECK(Tiny::foldable(32, 32));
-  CHECK(Tiny::image_tokens(32, 32) == 4);
-  CHECK(Tiny::image_tokens(64, 64) == 16);
-  CHECK(Tiny::foldable(16, 64));        // 2 x 8 patches are read as 4 x 4, as in transformers
-  CHECK_FALSE(Tiny::foldable(24, 24));  // 3 x 3: odd
-  CHECK_FALSE(Tiny::foldable(32, 40));  // 20 patches: no square
-  CHECK_FALSE(Tiny::foldable(4, 4));    // none
-  CHECK(Other::selected_tokens(24, 40) == 16);  // 15 patches and the class token
-  CHECK(Other::foldable(24, 40));
-  CHECK_FALSE(Other::foldable(32, 32));
+  const auto tokens = Tiny::Images::image_tokens;
+  CHECK(tokens(32, 32) == 4);
+  CHECK(tokens(64, 64) == 16);
+  CHECK(tokens(16, 64) == 4);  // 2 x 8 patches are read as 4 x 4, as in transformers
+  CHECK(tokens(24, 24) == 0);  // 3 x 3: odd
+  CHECK(tokens(32, 40) == 0);  // 20 patches: no square
+  CHECK(tokens(4, 4) == 0);    // none
+  CHECK(Other::Images::selected_tokens(24, 40) == 16);  // 15 patches and the class token
+  CHECK(Other::Images::image_tokens(24, 40) == 4);
+  CHECK(Other::Images::image_tokens(32, 32) == 0);
 }

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "gov/io/safetensors_writer.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/models/fixtures.hpp"
@@ -58,8 +59,8 @@ TEST_CASE("the fixtures fit their compiled types in every spelling") {
     const auto found = describe(fixtures / folder);
     CHECK(differences(found, ModelDescription::of<VlmBf16>()).empty());
     REQUIRE(found.composition);
-    CHECK(found.composition->vision == VlmBf16::Vision::config);
-    CHECK(found.composition->internvl == VlmBf16::config);
+    CHECK(found.composition->vision.as<InternVitConfig>() == VlmBf16::Vision::config);
+    CHECK(found.composition->config.as<InternVlConfig>() == VlmBf16::config);
     CHECK(found.language == VlmBf16::Language::config);
     CHECK(found.tokens.image_token_id ==
           (std::string_view(folder).ends_with("internvl") ? -1 : 127));
@@ -77,28 +78,10 @@ TEST_CASE("the fixtures fit their compiled types in every spelling") {
   CHECK(openai.tokens.eos_token_id == std::vector<int>{200002, 200012});
 }
 
-TEST_CASE("what differs is said key by key, with its section") {
-  const auto compiled = ModelDescription::of<VlmBf16>();
-  auto wanted = describe(fixtures / "vlm-bf16");
-  wanted.language.set_max_position_embeddings(7);
-  CHECK(differences(wanted, compiled).empty());
-  wanted.language.as<GptOssConfig>().num_local_experts = 5;
-  wanted.composition->vision.use_qk_norm = true;
-  wanted.composition->internvl.vision_feature_layer = -2;
-  CHECK(differences(wanted, compiled) ==
-        std::vector<std::string>{"vision_feature_layer=-2 (compiled -1)",
-                                 "vision_config.use_qk_norm=true (compiled false)",
-                                 "text_config.num_local_experts=5 (compiled 4)"});
-  CHECK(differences(describe(fixtures / "text-mxfp4"), compiled) ==
-        std::vector<std::string>{"has no vision tower (compiled with one)"});
-  CHECK(differences(wanted, ModelDescription::of<TextMxfp4>()) ==
-        std::vector<std::string>{"has a vision tower (compiled without)"});
-}
-
 TEST_CASE("a compiled type describes itself; the top level decides on tying") {
   const auto real = ModelDescription::of<InternVl35GptOss20b>();
   CHECK(real.language.geometry().vocab_size == 200028);
-  CHECK(real.composition->vision.attention_bias);
+  CHECK(real.composition->vision.as<InternVitConfig>().attention_bias);
   CHECK_FALSE(real.tied());
   auto text = ModelDescription::of<GptOss20b>();
   CHECK_FALSE(text.composition);
@@ -129,16 +112,16 @@ TEST_CASE("defaults where config.json is silent") {
     original.erase(original.find(key), key.size());
   const auto found = of_text(original);
   CHECK_FALSE(found.tied());
-  CHECK(found.composition->internvl.ps_version == PsVersion::v1);
-  CHECK(found.composition->internvl.vision_feature_layer == -2);
+  CHECK(found.composition->config.as<InternVlConfig>().ps_version == PsVersion::v1);
+  CHECK(found.composition->config.as<InternVlConfig>().vision_feature_layer == -2);
   CHECK(found.tokens.image_token_id == -1);
   CHECK(of_text(R"({"model_type":"gpt_oss"})").language == GptOssConfig{});
 }
 
 TEST_CASE("OpenGVLab's names of the tower's keys") {
   const auto found = of_text(config("", "", R"("qkv_bias":true,"qk_normalization":true)"));
-  CHECK(found.composition->vision.attention_bias);
-  CHECK(found.composition->vision.use_qk_norm);
+  CHECK(found.composition->vision.as<InternVitConfig>().attention_bias);
+  CHECK(found.composition->vision.as<InternVitConfig>().use_qk_norm);
 }
 
 TEST_CASE("every family by its model_type, with its class's defaults") {
@@ -147,6 +130,13 @@ TEST_CASE("every family by its model_type, with its class's defaults") {
   CHECK(of_text(R"({"model_type":"qwen2"})").language == AnyLanguage(Qwen2Config{}));
   CHECK(of_text(R"({"model_type":"qwen3"})").language == AnyLanguage(Qwen3Config{}));
   CHECK(of_text(R"({"model_type":"gemma"})").language == AnyLanguage(GemmaConfig{}));
+  CHECK(of_text(R"({"model_type":"mixtral"})").language == AnyLanguage(MixtralConfig{}));
+  CHECK(of_text(R"({"model_type":"gpt2"})").language == AnyLanguage(Gpt2Config{}));
+  CHECK(of_text(R"({"model_type":"gpt2","hidden_size":24,"num_hidden_layers":3})").language ==
+        AnyLanguage(Gpt2Config{.n_embd = 24, .n_layer = 3}));
+  CHECK(of_text(R"({"model_type":"mpt"})").language == AnyLanguage(MptConfig{}));
+  CHECK(of_text(R"({"model_type":"mpt","attn_config":{"clip_qkv":6,"softmax_scale":null}})")
+            .language == AnyLanguage(MptConfig{.attn_config = {.clip_qkv = 6}}));
   CHECK(of_text(R"({"model_type":"gemma"})").tied());
   CHECK(of_text(R"({"model_type":"gemma","hidden_act":"gelu","use_bidirectional_attention":null})")
             .language == AnyLanguage(GemmaConfig{}));
@@ -178,28 +168,6 @@ TEST_CASE("InternVL3-1B as OpenGVLab spells it fits its preset") {
       "vision_config":{"hidden_size":1024,"image_size":448,"intermediate_size":4096,"num_attention_heads":16,
         "num_hidden_layers":24,"patch_size":14,"qkv_bias":true,"qk_normalization":false}})");
   CHECK(differences(found, ModelDescription::of<InternVl3_1b>()).empty());
-}
-
-TEST_CASE("what differs between families, and when the number of positions counts") {
-  using Lines = std::vector<std::string>;
-  const auto of = [](const auto& config) {
-    ModelDescription description;
-    description.language = config;
-    return description;
-  };
-  CHECK(differences(of(MistralConfig{}), of(LlamaConfig{})) ==
-        Lines{"model_type=mistral (compiled llama)"});
-  CHECK(differences(of(LlamaConfig{.max_position_embeddings = 7}), of(LlamaConfig{})).empty());
-  Qwen2Config dynamic{.rope_parameters = {.rope_type = RopeType::dynamic, .factor = 2}};
-  Qwen2Config shorter = dynamic;
-  shorter.max_position_embeddings = 16;
-  CHECK(differences(of(shorter), of(dynamic)) ==
-        Lines{"max_position_embeddings=16 (compiled 32768)"});
-  // Keys that decide nothing are not compared.
-  CHECK(differences(of(Qwen2Config{.sliding_window = 7, .max_window_layers = 3}), of(Qwen2Config{}))
-            .empty());
-  CHECK(differences(of(LlamaConfig{.num_key_value_heads = 32, .head_dim = 128}), of(LlamaConfig{}))
-            .empty());
 }
 
 TEST_CASE("token ids: the top level over the language's, one or several ends") {
@@ -267,9 +235,9 @@ TEST_CASE("absurd configs are refused, naming file and field") {
     CHECK_FALSE(error->expected().empty());
     CHECK_FALSE(error->found().empty());
   }
-  CHECK(
-      of_text(config(R"("vision_feature_layer":-4)")).composition->internvl.vision_feature_layer ==
-      -4);
+  CHECK(of_text(config(R"("vision_feature_layer":-4)"))
+            .composition->config.as<InternVlConfig>()
+            .vision_feature_layer == -4);
 }
 
 TEST_CASE("all problems of all sections in one error") {
@@ -289,16 +257,6 @@ TEST_CASE("all problems of all sections in one error") {
 
 TEST_CASE("the image token of a folder whose config.json does not say it") {
   const TempFolder folder;
-  CHECK(find_image_token(folder.path()) == -1);
-  folder.write(
-      "tokenizer_config.json",
-      R"({"added_tokens_decoder":{"5":{"content":"<img>"},"17":{"content":"<IMG_CONTEXT>"},"x":{"content":"y"}}})");
-  CHECK(find_image_token(folder.path()) == 17);
-  folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":23,"<img>":5})");
-  CHECK(find_image_token(folder.path()) == 23);
-  CHECK(find_image_token(folder.path(), "<img>") == 5);
-  folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":"x"})");
-  CHECK(code_of([&] { find_image_token(folder.path()); }) == "bad_type");
   std::filesystem::copy_file(fixtures / "vlm-bf16-internvl" / "config.json",
                              folder.path() / "config.json");
   folder.write("added_tokens.json", R"({"<IMG_CONTEXT>":42})");
@@ -323,6 +281,94 @@ TEST_CASE("a folder without a config.json") {
   const TempFolder folder;
   CHECK(code_of([&] { describe(folder.path()); }) == "io_error");
   CHECK(code_of([&] { describe(folder.path() / "absent"); }) == "io_error");
+}
+
+TEST_CASE("keys that may change after loading are no difference, and are kept") {
+  const auto read = [](const char* text) {
+    return describe_config(parse_json(text, "config.json"));
+  };
+  const auto compiled = ModelDescription::of<GptOssVision120b>();
+  const auto wanted = read(R"({"model_type":"gpt_oss_vision","use_nope":true,"nope_stride":2,
+      "router_aux_loss_coef":0.1})");
+  CHECK(differences(wanted, compiled).empty());
+  CHECK(wanted.language.as<GptOssVisionConfig>().nope() ==
+        NopeLayers{.use_nope = true, .nope_stride = 2});
+  const auto found = differences(
+      read(R"({"model_type":"gpt_oss_vision","use_nope":true,"sliding_window":64})"), compiled);
+  CHECK(found == std::vector<std::string>{"sliding_window=64 (compiled 128)"});
+  CHECK(differences(read(R"({"model_type":"gpt_oss"})"), compiled).size() == 1);
+}
+
+TEST_CASE("GPT-OSS-Vision: flat keys, an adapter only if use_vision, a fallback by its weights") {
+  const auto read = [](std::string more) {
+    return describe_config(
+        parse_json("{\"model_type\":\"gpt_oss_vision\"" + more + "}", "config.json"));
+  };
+  const std::string on = ",\"use_vision\":true";
+  for (const char* off : {"", ",\"use_vision\":false", ",\"use_vision\":null",
+                          ",\"vision_embed_dim\":0,\"vision_pool_token\":false"}) {
+    CHECK_FALSE(read(off).composition);
+    CHECK(differences(read(off), ModelDescription::of<GptOssVision120b>()).empty());
+  }
+  const auto whole = read(on);
+  REQUIRE(whole.composition);
+  CHECK(differences(whole, ModelDescription::of<GptOssVisionVit120b>()).empty());
+  CHECK(whole.tokens.image_token_id == -1);
+  CHECK(differences(read(on + ",\"num_hidden_layers\":24,\"num_local_experts\":32"),
+                    ModelDescription::of<GptOssVisionVit20b>())
+            .empty());
+  CHECK(differences(whole, ModelDescription::of<GptOssVision120b>()) ==
+        std::vector<std::string>{"has a vision tower (compiled without)"});
+  CHECK(differences(read(on + ",\"vision_pool_token\":false"),
+                    ModelDescription::of<GptOssVisionVit120b>()) ==
+        std::vector<std::string>{"vision_pool_token=false (compiled true)"});
+
+  const auto other = read(on +
+                          R"(,"vision_embed_dim":32,"vision_num_layers":2,"vision_num_heads":4,
+      "vision_patch_size":8,"vision_image_size":[16,24],"vision_num_channels":1,"hidden_size":64)");
+  const VitConfig expected{.hidden_size = 32,
+                           .intermediate_size = 128,
+                           .num_hidden_layers = 2,
+                           .num_attention_heads = 4,
+                           .num_channels = 1,
+                           .image_size = {16, 24},
+                           .patch_size = {8, 8},
+                           .layer_norm_eps = 1e-6};
+  CHECK(other.composition->vision.as<VitConfig>() == expected);
+  CHECK(other.language.as<GptOssVisionConfig>().hidden_size == 64);
+  const auto narrow = read(on + ",\"vision_intermediate_size\":40,\"vision_layer_norm_eps\":0.5");
+  CHECK(narrow.composition->vision.as<VitConfig>().intermediate_size == 40);
+  CHECK(narrow.composition->vision.as<VitConfig>().layer_norm_eps == 0.5);
+  const auto fallback = read(on + ",\"vision_model_type\":\"conv_patch\",\"vision_patch_size\":8");
+  CHECK(fallback.composition->vision.as<ConvPatchConfig>() ==
+        ConvPatchConfig{.patch_size = {8, 8}});
+
+  for (const char* wrong :
+       {",\"use_vision\":1", ",\"vision_embed_dim\":0", ",\"vision_num_heads\":7",
+        ",\"vision_image_size\":8", ",\"vision_pool_token\":2", ",\"vision_model_type\":\"sam\""}) {
+    CAPTURE(wrong);
+    CHECK(code_of([&] { read((wrong[2] == 'u' ? "" : on) + wrong); }) != "none");
+  }
+
+  // A published config.json does not say which tower there is.
+  const TempFolder folder;
+  folder.write("config.json", R"({"model_type":"gpt_oss_vision","use_vision":true})");
+  CHECK(describe(folder.path()).composition->vision.is<VitConfig>());  // nothing says otherwise
+  const auto write = [&](const char* tensor) {
+    write_safetensors(folder / "model.safetensors", {{tensor, DType::F32, {1}}},
+                      [](const TensorSpec&, const ByteSink& sink) {
+                        const float zero = 0;
+                        sink(std::as_bytes(std::span(&zero, 1)));
+                      });
+  };
+  write("model.vision_adapter.patch_embed.weight");
+  CHECK(describe(folder.path()).composition->vision.as<ConvPatchConfig>() == ConvPatch14::config);
+  CHECK(differences(describe(folder.path()), ModelDescription::of<GptOssVisionVit120b>()).size() ==
+        1);
+  write("vision_adapter.patch_embed.weight");
+  CHECK(describe(folder.path()).composition->vision.is<ConvPatchConfig>());
+  write("model.vision_adapter.proj.weight");
+  CHECK(describe(folder.path()).composition->vision.is<VitConfig>());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/models/fixtures.hpp"
 #include "tests/support/models/tiny.hpp"
+#include "tests/support/models/zoo.hpp"
 
 namespace {
 
@@ -84,12 +85,76 @@ TEST_CASE("parts of the model have names") {
   CHECK(model.description().language.max_position_embeddings() == 512);
 }
 
+// A model of which only the type and the places of its parts are looked at.
+template <class Cfg>
+GovModel<Cfg> empty_model() {
+  ModelOptions options;
+  options.threads = 1;
+  return GovModel<Cfg>(std::make_shared<ModelData<Cfg>>(), options);
+}
+
+// What knows one set of names works on every model: each name of a part is the same part.
+template <class Model>
+void check_names(const Model& model) {
+  CHECK(&model.model() == &model.params().model);
+  CHECK(&model.transformer() == &model.model());
+  CHECK(&model.get_model() == &model.model());
+  const auto& embeddings = model.language_model().embed_tokens;
+  CHECK(&model.embed_tokens() == &embeddings);
+  CHECK(&model.wte() == &embeddings);
+  CHECK(&model.get_input_embeddings() == &embeddings);
+  using C = typename Model::A::LanguageConfig;
+  constexpr LanguageGeometry geometry = geometry_of(C::config);
+  CHECK(Model::hidden_size() == geometry.hidden_size);
+  CHECK(Model::n_embd() == geometry.hidden_size);
+  CHECK(Model::num_hidden_layers() == std::ssize(model.language_model().layers));
+  CHECK(Model::n_layer() == Model::num_hidden_layers());
+  CHECK(model.max_position_embeddings() == geometry.max_position_embeddings);
+  CHECK(model.n_positions() == model.max_position_embeddings());
+}
+
+// One vision part, whatever the language model.
+template <class Text>
+struct LlavaOver : Llava {
+  [[maybe_unused]] static constexpr std::string_view name = "LlavaOver";
+  using Vision = zoo::ClipVit4;
+  using Language = Text;
+  static constexpr LlavaConfig config{.tie_word_embeddings = true};
+};
+template <class Text>
+void check_names_alone_and_behind_a_tower() {
+  const auto text = empty_model<Text>();
+  check_names(text);
+  CHECK(&text.model() == &text.language_model());
+  const auto llava = empty_model<LlavaOver<Text>>();
+  check_names(llava);
+  CHECK(&llava.get_model().language_model == &llava.language_model());
+  CHECK(&llava.get_model().vision_tower == &llava.vision_tower());
+  CHECK(&llava.get_model().multi_modal_projector == &llava.projector());
+}
+
+TEST_CASE("the names that GPT-2, MPT, Llama and LLaVA have for a part are every model's") {
+  check_names_alone_and_behind_a_tower<zoo::ZooGpt2>();
+  check_names_alone_and_behind_a_tower<zoo::ZooMpt>();
+  check_names_alone_and_behind_a_tower<zoo::ZooLlama>();
+  CHECK(GovModel<zoo::ZooGpt2>::n_embd() == zoo::ZooGpt2::config.n_embd);
+  CHECK(GovModel<zoo::ZooGpt2>::n_layer() == zoo::ZooGpt2::config.n_layer);
+  CHECK(empty_model<zoo::ZooGpt2>().n_positions() == zoo::ZooGpt2::config.n_positions);
+  CHECK(GovModel<zoo::ZooMpt>::hidden_size() == zoo::ZooMpt::config.d_model);
+  CHECK(GovModel<zoo::ZooLlama>::hidden_size() == zoo::ZooLlama::config.hidden_size);
+
+  const auto videos = empty_model<zoo::ZooLlavaGpt2>();
+  check_names(videos);
+  CHECK(&videos.transformer().vision_tower == &videos.vision_tower());
+  CHECK(&videos.transformer().projector == &videos.projector());
+}
+
 TEST_CASE("image features without a session") {
   const auto model = GovModel<VlmBf16>::from_pretrained(fixtures / "vlm-bf16");
   const auto pixels = random_values(3 * 32 * 32, 1);
   const PixelView view{pixels.data(), 1, 3, 32, 32};
   auto session = model.session({.context = 32});
-  CHECK(same_bits(model.get_image_features(view),
+  CHECK(same_bits(model.get_image_features({.pixel_values = view}),
                   Kept<float>(session.forward({.input_ids = ids, .pixel_values = view})).features));
 }
 
@@ -103,6 +168,37 @@ TEST_CASE("a checkpoint of another geometry is refused with what differs") {
   CHECK(error->found().find("text_config.sliding_window=8 (compiled 5)") != std::string::npos);
   CHECK(code_of([] { GovModel<TextMxfp4>::from_pretrained(fixtures / "vlm-bf16"); }) ==
         "no_matching_model");
+}
+
+TEST_CASE("another vocabulary is refused, whether config.json or a tensor says it") {
+  const TempFolder folder;
+  CheckpointCopy copy(fixtures / "vlm-bf16");
+  const auto error = [&] {
+    copy.write(folder.path());
+    return error_of([&] { GovModel<VlmBf16>::from_pretrained(folder.path()); });
+  };
+  CHECK_FALSE(error());
+  const std::string config = copy.config, key = "\"vocab_size\": 128";
+  REQUIRE(config.find(key) != config.npos);
+  copy.config.replace(config.find(key), key.size(), "\"vocab_size\": 129");
+  const auto by_config = error();
+  REQUIRE(by_config);
+  CHECK(by_config->code() == Errc::no_matching_model);
+  CHECK(by_config->found().find("text_config.vocab_size=129 (compiled 128)") != std::string::npos);
+  copy.config = config;
+  for (const char* name :
+       {"language_model.model.embed_tokens.weight", "language_model.lm_head.weight"}) {
+    const auto whole = copy.tensors.at(name);
+    auto& tensor = copy.tensors.at(name);
+    tensor.bytes.resize(tensor.bytes.size() / 128 * 127), tensor.shape[0] = 127;
+    const auto by_tensor = error();
+    REQUIRE(by_tensor);
+    CHECK(by_tensor->code() == Errc::checkpoint_mismatch);
+    CHECK(by_tensor->field() == name);
+    CHECK(by_tensor->expected() == "[128, 64]");
+    CHECK(by_tensor->found() == "[127, 64]");
+    tensor = whole;
+  }
 }
 
 TEST_CASE("a file that is cut or lacks tensors is refused") {

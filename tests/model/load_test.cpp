@@ -6,9 +6,11 @@
 
 #include "gov/core/rng.hpp"
 #include "gov/io/safetensors_writer.hpp"
+#include "gov/language/llama.hpp"
 #include "gov/model/model_data.hpp"
 #include "tests/io/advice_ops.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/parity/generated_weights.hpp"
 #include "tests/support/checkpoint_copy.hpp"
 #include "tests/support/models/fixtures.hpp"
 
@@ -19,11 +21,34 @@ using namespace gov::test;
 
 const std::filesystem::path fixtures = "tests/fixtures/parity";
 
+// A Llama of the shapes of mistral-window's tensors, and one of other numbers.
+struct LlamaLikeMistral : Llama {
+  [[maybe_unused]] static constexpr std::string_view name = "LlamaLikeMistral";
+  static constexpr LlamaConfig config{.hidden_size = 32,
+                                      .intermediate_size = 48,
+                                      .num_hidden_layers = 3,
+                                      .num_attention_heads = 6,
+                                      .num_key_value_heads = 3,
+                                      .head_dim = 12,
+                                      .vocab_size = 64};
+};
+struct OtherLlama : Llama {
+  [[maybe_unused]] static constexpr std::string_view name = "OtherLlama";
+  static constexpr LlamaConfig config{.hidden_size = 32,
+                                      .intermediate_size = 48,
+                                      .num_hidden_layers = 2,
+                                      .num_attention_heads = 6,
+                                      .num_key_value_heads = 6,
+                                      .head_dim = 12,
+                                      .vocab_size = 64};
+};
+
 template <class Cfg>
 struct Loaded {
   ModelData<Cfg> data;
   Layout layout{};
   std::map<std::string, kernel::QuantizeError> errors;
+  std::vector<std::string> absent;
 };
 
 template <class Cfg>
@@ -33,12 +58,13 @@ void load_into(Loaded<Cfg>& to, const std::filesystem::path& folder, const LoadO
   checkpoint.map = options.map, checkpoint.check_finite = options.check_finite;
   auto files =
       std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder.string(), checkpoint));
-  Loader loader(std::move(files), parameter_list(to.data.params), Multimodal<Cfg>, options);
+  Loader loader(std::move(files), parameter_list(to.data.params), naming_of<Cfg>(), options);
   ThreadPool pool(threads);
   auto weights = loader.load(pool);
   CHECK(weights.layout == loader.layout());
   to.data.weights = std::move(weights.block), to.data.maps = std::move(weights.maps);
   to.layout = loader.layout(), to.errors = loader.conversion_errors();
+  to.absent = loader.absent();
 }
 
 template <class Cfg>
@@ -136,6 +162,7 @@ TEST_CASE("every spelling of a checkpoint gives the same bits") {
                           {"vlm-bf16-internvl", Layout::internvl}});
   check_layouts<TextMxfp4>({{"text-mxfp4", Layout::hf}, {"text-mxfp4-openai", Layout::openai}});
   check_layouts<VlmTiny>({{"vlm-tiny", Layout::hf_old}, {"vlm-tiny-sharded", Layout::hf_old}});
+  check_layouts<MixtralBf16>({{"mixtral-bf16", Layout::hf}, {"mixtral-bf16-memory", Layout::hf}});
 }
 
 TEST_CASE("any number of threads loads the same bits") {
@@ -291,6 +318,23 @@ TEST_CASE("everything that does not fit is named in one error, before anything i
   for (const auto& p : parameter_list(loaded.data.params)) CHECK(p.storage->data == nullptr);
 }
 
+TEST_CASE("weights of a Mistral under a Llama's type: refused where the shapes tell them apart") {
+  const TempFolder folder;
+  write_generated(fixtures / "mistral-window", folder.path());
+  Loaded<OtherLlama> other;
+  const auto error = error_of([&] { load_into(other, folder.path(), {}); });
+  REQUIRE(error);
+  CHECK(error->code() == Errc::checkpoint_mismatch);
+  CHECK(error->file() == folder.path().string());
+  const std::string what = error->what();
+  CHECK(what.find("model.layers.0.self_attn.k_proj.weight: expected [72, 32], found [36, 32]") !=
+        what.npos);
+  CHECK(what.find("model.layers.2.") != what.npos);  // a layer that this Llama lacks
+  for (const auto& p : parameter_list(other.data.params)) CHECK(p.storage->data == nullptr);
+  // Names and shapes are all that there is to tell by: README says so.
+  load_folder<LlamaLikeMistral>(folder.path());
+}
+
 TEST_CASE("one problem is the error itself") {
   CheckpointCopy copy(fixtures / "vlm-bf16-internvl");
   auto& qkv = copy.tensors.at("vision_model.encoder.layers.1.attn.qkv.weight");
@@ -318,6 +362,50 @@ TEST_CASE("a fused tensor that is missing or of another type is named once") {
   CHECK(what.find("2 problems") != what.npos);
   CHECK(what.find("attn.qkv.bias: expected a tensor, found nothing") != what.npos);
   CHECK(what.find("attn.qkv.weight: expected F32, BF16 or F16, found I16 [96, 32]") != what.npos);
+}
+
+TEST_CASE(
+    "experts of a layer in one tensor: mapped, converted, and refused where they do not fit") {
+  const std::string source = "mixtral-bf16-memory";
+  LoadOptions options;
+  const auto copied = load_folder<MixtralBf16>(fixtures / source);
+  options.map = true;
+  const auto mapped = load_folder<MixtralBf16>(fixtures / source, options);
+  CHECK(different(*copied, *mapped) == "");
+  CHECK(mapped->data.weights.size() == 5 * 32 * 4);  // the norms alone, which become f32
+  const auto blocks = load_folder<MixtralBf16>(fixtures / source, stored_as("mxfp4-q8")),
+             same = load_folder<MixtralBf16>(fixtures / "mixtral-bf16", stored_as("mxfp4-q8"));
+  CHECK(different(*blocks, *same) == "");
+
+  const std::string experts = "model.layers.1.mlp.experts.";
+  const auto problem = [&](const auto& change) {
+    CheckpointCopy copy(fixtures / source);
+    change(copy);
+    const TempFolder folder;
+    copy.write(folder.path());
+    const auto error = error_of([&] { load_folder<MixtralBf16>(folder.path()); });
+    REQUIRE(error);
+    CHECK(error->code() == Errc::checkpoint_mismatch);
+    return std::string(error->what());
+  };
+  const auto reshaped = [&](const char* name, std::vector<index_t> shape) {
+    const std::string what =
+        problem([&](CheckpointCopy& copy) { copy.tensors.at(experts + name).shape = shape; });
+    return what.substr(what.find(experts));
+  };
+  CHECK(reshaped("gate_up_proj", {256, 32}).find("expected [4, 64, 32], found [256, 32]") !=
+        std::string::npos);
+  CHECK(reshaped("gate_up_proj", {2, 128, 32}).find("found [2, 128, 32]") != std::string::npos);
+  CHECK(reshaped("down_proj", {4, 16, 64}).find("expected [4, 32, 32]") != std::string::npos);
+  const std::string absent =
+      problem([&](CheckpointCopy& copy) { copy.tensors.erase(experts + "down_proj"); });
+  CHECK(absent.find(experts + "down_proj: expected a tensor, found nothing") != absent.npos);
+  CHECK(absent.find("problems") == absent.npos);  // said once, not for every expert
+  const std::string router = problem([&](CheckpointCopy& copy) {
+    copy.rename("model.layers.0.mlp.gate.weight", "model.layers.0.block_sparse_moe.gate.weight");
+  });
+  CHECK(router.find("model.layers.0.mlp.gate.weight: expected a tensor [4, 32], found nothing") !=
+        router.npos);
 }
 
 TEST_CASE("a scale of 255 is NaN and refused, kept or converted") {
@@ -365,6 +453,57 @@ TEST_CASE("leftovers of older files and names without the base model's prefix ar
   copy.write(folder.path());
   CHECK(different(*load_folder<TextMxfp4>(folder.path()),
                   *load_folder<TextMxfp4>(fixtures / "text-mxfp4")) == "");
+}
+
+// VlmBf16 with a router bias that its checkpoint does not have.
+struct VlmBiased : VlmBf16 {
+  [[maybe_unused]] static constexpr std::string_view name = "VlmBiased";
+  struct Language : VlmBf16::Language {
+    template <class C>
+    using FeedForward =
+        MixtureOfExperts<C::config.hidden_size, C::config.intermediate_size,
+                         C::config.num_local_experts, C::config.num_experts_per_tok, true>;
+  };
+};
+
+TEST_CASE("what a model adds to another's checkpoint is 0, copied and mapped; the rest is there") {
+  const auto plain = load_folder<VlmBf16>(fixtures / "vlm-bf16", stored_as("f32"));
+  CHECK(plain->absent.empty());
+  for (const bool map : {false, true}) {
+    auto options = stored_as("f32");
+    options.map = map;
+    const auto loaded = load_folder<VlmBiased>(fixtures / "vlm-bf16", options);
+    CHECK(loaded->absent ==
+          std::vector<std::string>{"language_model.model.layers.0.mlp.router.vision_bias",
+                                   "language_model.model.layers.1.mlp.router.vision_bias"});
+    const auto& ours = loaded->data.params.language_model().layers;
+    const auto& theirs = plain->data.params.language_model().layers;
+    for (std::size_t layer = 0; layer < ours.size(); ++layer) {
+      const float* const bias = ours[layer].mlp.vision_bias.values();
+      CHECK(std::vector<float>(bias, bias + 4) == std::vector<float>(4));
+      const auto& down = ours[layer].mlp.down_proj;
+      CHECK(std::memcmp(down.data, theirs[layer].mlp.down_proj.data,
+                        static_cast<std::size_t>(down.size) * 4) == 0);
+    }
+  }
+  CheckpointCopy copy(fixtures / "vlm-bf16");
+  const std::string router = "language_model.model.layers.1.mlp.router.";
+  auto given = copy.tensors.at(router + "bias");
+  copy.tensors.emplace(router + "vision_bias", given);
+  const TempFolder folder;
+  copy.write(folder.path());
+  const auto loaded = load_folder<VlmBiased>(folder.path(), stored_as("f32"));
+  const auto& layers = loaded->data.params.language_model().layers;
+  CHECK(loaded->absent ==
+        std::vector<std::string>{"language_model.model.layers.0.mlp.router.vision_bias"});
+  CHECK(layers[0].mlp.vision_bias.values()[1] == 0);
+  for (index_t e = 0; e < 4; ++e) CHECK(layers[1].mlp.vision_bias.values()[e] == element(given, e));
+  given.shape = {2}, given.bytes.resize(4);
+  copy.tensors.insert_or_assign(router + "vision_bias", given);
+  copy.write(folder.path());
+  const auto error = error_of([&] { load_folder<VlmBiased>(folder.path()); });
+  REQUIRE(error);
+  CHECK(error->field() == router + "vision_bias");
 }
 
 TEST_CASE("progress rises to 1") {

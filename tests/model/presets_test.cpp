@@ -41,9 +41,16 @@ static_assert(
     gov::parameter_count<gov::PixelShuffleMlp<1024, 2880, 2, gov::kernel::Activation::gelu>> ==
     20'104'832);
 
+// Of 938,198,400: with 304,012,288 of the tower and 4,482,816 of the projector, Qwen2's untied
+// 629,703,296. The ids of the three new tokens are those of the three new rows.
+static_assert(gov::parameter_count<gov::Architecture<gov::InternVl3_1bLatent>> ==
+              304'012'288 + 4'482'816 + 629'703'296);
+static_assert(gov::InternVl3_1b::Language::config.vocab_size == 151674);
+static_assert(gov::InternVl3_1bLatent::Language::config.vocab_size == 151677);
+
 TEST_CASE("a tile of 448 pixels is 256 tokens, of the tiny twin 4") {
-  CHECK(gov::Architecture<gov::InternVl35GptOss20b>::image_tokens(448, 448) == 256);
-  CHECK(gov::Architecture<gov::TinyGov>::image_tokens(32, 32) == 4);
+  CHECK(gov::Architecture<gov::InternVl35GptOss20b>::Images::image_tokens(448, 448) == 256);
+  CHECK(gov::Architecture<gov::TinyGov>::Images::image_tokens(32, 32) == 4);
 }
 
 TEST_CASE("windows of gpt-oss alternate, layer 0 sliding") {

@@ -67,6 +67,18 @@ TEST_CASE("each kind of parameter has its distribution") {
     CHECK_MESSAGE(kinds[kind] > 0, kind);
 }
 
+TEST_CASE("names of DINOv2's and CLIP's towers") {
+  using random_detail::constant_of;
+  CHECK(constant_of("encoder.layer.3.layer_scale1.lambda1") == 1.0f);
+  CHECK(constant_of("encoder.layer.3.norm2.weight") == 1.0f);
+  CHECK(constant_of("embeddings.register_tokens") == 0.0f);
+  CHECK(constant_of("embeddings.mask_token") == 0.0f);
+  CHECK(constant_of("pre_layrnorm.weight") == 1.0f);
+  CHECK(constant_of("pre_layrnorm.bias") == 0.0f);
+  CHECK_FALSE(constant_of("embeddings.class_embedding"));
+  CHECK_FALSE(constant_of("embeddings.position_embedding.weight"));
+}
+
 TEST_CASE("a norm that multiplies by 1 + weight starts with weight 0") {
   GemmaNorm<8>::Params gemma;
   RmsNorm<8>::Params plain;

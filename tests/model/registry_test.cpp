@@ -57,7 +57,7 @@ TEST_CASE("no type fits: the nearest, the differences, the remedy") {
   };
   ModelDescription wanted = ModelDescription::of<VlmTiny>();
   wanted.language.as<GptOssConfig>().sliding_window = 6;
-  wanted.composition->vision.num_hidden_layers = 3;
+  wanted.composition->vision.as<InternVitConfig>().num_hidden_layers = 3;
   const std::string two = refused(wanted);
   for (const char* part :
        {"the nearest, VlmTiny, differs in ", "vision_config.num_hidden_layers=3 (compiled 2)",

@@ -29,14 +29,14 @@ struct Loaded {
     LoadOptions options;
     options.storage = parse_storage(storage);
     Loader loader(std::make_shared<CheckpointFiles>(CheckpointFiles::open(folder)), parameters,
-                  Multimodal<Cfg>, options);
+                  naming_of<Cfg>(), options);
     ThreadPool pool(2);
     weights = loader.load(pool);
   }
   std::vector<std::string> save(const std::string& folder, Layout layout,
                                 const CheckpointWriteOptions& options = {}) const {
     fs::create_directories(folder);
-    const Saver saver(parameters, layout, Multimodal<Cfg>);
+    const Saver saver(parameters, layout, naming_of<Cfg>());
     return write_checkpoint(
         folder, saver.specs(),
         [&](const TensorSpec& spec, const ByteSink& sink) { saver.supply(spec, sink); }, options);
@@ -101,6 +101,41 @@ TEST_CASE("every layout holds the same tensors as the one that the fixtures' scr
   check_round_trips<VlmTiny>("vlm-tiny", {{Layout::hf_old, "vlm-tiny"}});
   check_round_trips<TextMxfp4>("text-mxfp4",
                                {{Layout::hf, "text-mxfp4"}, {Layout::openai, "text-mxfp4-openai"}});
+}
+
+TEST_CASE("experts in tensors of their own, under their family's names, dense and in blocks") {
+  check_round_trips<MixtralBf16>("mixtral-bf16", {{Layout::hf, "mixtral-bf16"}});
+  check_round_trips<MixtralBf16>("mixtral-bf16-memory", {{Layout::hf, "mixtral-bf16"}});
+  const TempFolder folder;
+  const Loaded<MixtralBf16> loaded(parity + "mixtral-bf16", "mxfp4-q8");
+  for (const auto& p : loaded.parameters)
+    if (p.is_matrix)
+      CHECK(p.storage->format == (p.is_expert                            ? Format::mxfp4
+                                  : p.name.find("router") != p.name.npos ? Format::bf16
+                                                                         : Format::q8));
+  loaded.save(folder.path().string(), Layout::hf);
+  CHECK(different(Loaded<MixtralBf16>(folder.path().string()), loaded) == "");
+  const auto files = CheckpointFiles::open(folder.path().string());
+  CHECK(files.contains("model.layers.1.block_sparse_moe.experts.3.w2.weight_blocks"));
+  CHECK(files.contains("model.layers.1.block_sparse_moe.gate.weight"));
+}
+
+TEST_CASE("weights that a checkpoint holds the other way round, dense and in blocks") {
+  check_round_trips<Gpt2Bf16>("gpt2-bf16", {{Layout::hf, "gpt2-bf16"}});
+  const TempFolder folder;
+  const Loaded<Gpt2Bf16> loaded(parity + "gpt2-bf16", "mxfp4-q8");
+  loaded.save(folder.path().string(), Layout::hf);
+  CHECK(different(Loaded<Gpt2Bf16>(folder.path().string()), loaded) == "");
+  LoadOptions options;
+  CheckpointOptions checkpoint;
+  options.map = checkpoint.map = true;
+  ModelData<Gpt2Bf16> data;
+  const auto files =
+      std::make_shared<CheckpointFiles>(CheckpointFiles::open(parity + "gpt2-bf16", checkpoint));
+  const auto error =
+      error_of([&] { Loader(files, parameter_list(data.params), naming_of<Gpt2Bf16>(), options); });
+  REQUIRE(error);
+  CHECK(std::string(error->what()).find("to be mapped") != std::string::npos);
 }
 
 TEST_CASE("a language model of another family, tied, in bf16") {

@@ -66,7 +66,9 @@ int stop_everywhere(const Session<TinyGov>& before, bool by_token, Call call) {
     } catch (const Error& error) {
       CHECK(by_token);
       CHECK(error.code() == Errc::cancelled);
-      CHECK(observer.calls - k <= 7);  // within one layer and what lies between two chunks
+      // Within one layer (four values) and what lies between two chunks: hidden_states, logits,
+      // inputs_embeds, modality.
+      CHECK(observer.calls - k <= 8);
     } catch (const Stopped&) {
       CHECK_FALSE(by_token);
     }
@@ -118,10 +120,10 @@ TEST_CASE("a prompt longer than everything a ring holds, stopped at every point"
 }
 
 TEST_CASE("image features alone, stopped at every point") {
-  stop_in_both_ways(plain_setup<TinyGov>(),
-                    [](auto& session, const ForwardOptions& options, auto&& observer) {
-                      session.get_image_features(next.view(), options.stop, observer);
-                    });
+  stop_in_both_ways(
+      plain_setup<TinyGov>(), [](auto& session, const ForwardOptions& options, auto&& observer) {
+        session.get_image_features({.pixel_values = next.view()}, options.stop, observer);
+      });
 }
 
 TEST_CASE("a batch moves on as a whole or not at all") {
@@ -158,8 +160,9 @@ TEST_CASE("a stop requested before the call stops it") {
   source.request_stop();
   CHECK(code_of([&] { session.forward(history.inputs(), {.stop = source.get_token()}); }) ==
         "cancelled");
-  CHECK(code_of([&] { session.get_image_features(next.view(), source.get_token()); }) ==
-        "cancelled");
+  CHECK(code_of([&] {
+          session.get_image_features({.pixel_values = next.view()}, source.get_token());
+        }) == "cancelled");
   CHECK(session.length() == 0);
 }
 

@@ -216,7 +216,8 @@ TEST_CASE("image features: alone as in a prompt, tile by tile, and in the order 
     auto session = setup.session();
     session.forward(text.part(0, 3));
     const auto before = session.fork();
-    const auto together = Kept<float>::copy(session.get_image_features(prompt.view()));
+    const auto together =
+        Kept<float>::copy(session.get_image_features({.pixel_values = prompt.view()}));
     CHECK(session.length() == 3);
     CHECK(same_bits(Kept<float>(before.outputs()), Kept<float>(session.outputs())));
     CHECK(same_bits(together, run_whole(setup, prompt.inputs()).features));
@@ -224,7 +225,7 @@ TEST_CASE("image features: alone as in a prompt, tile by tile, and in the order 
     for (index_t tile = 0; tile < 3; ++tile) {
       PixelView view = prompt.view();
       view.data = view.tile(tile), view.count = 1;
-      const auto features = Kept<float>::copy(session.get_image_features(view));
+      const auto features = Kept<float>::copy(session.get_image_features({.pixel_values = view}));
       one_by_one.insert(one_by_one.end(), features.begin(), features.end());
       turned.insert(turned.begin(), features.begin(), features.end());
     }
@@ -233,7 +234,8 @@ TEST_CASE("image features: alone as in a prompt, tile by tile, and in the order 
     for (index_t tile = 0; tile < 3; ++tile)
       std::copy_n(prompt.view().tile(2 - tile), Prompt::tile_size,
                   backwards.pixels.begin() + tile * Prompt::tile_size);
-    CHECK(same_bits(Kept<float>::copy(session.get_image_features(backwards.view())), turned));
+    CHECK(same_bits(
+        Kept<float>::copy(session.get_image_features({.pixel_values = backwards.view()})), turned));
   }
 }
 
@@ -423,6 +425,24 @@ TEST_CASE("positions up to the limit of the model") {
   const auto out = Kept<float>(session.forward({.input_ids = ids}));
   CHECK(all_finite(out.logits));
   CHECK(session.length() == session.context());
+}
+
+TEST_CASE("the image token may be -200, which no embedding is for") {
+  const auto plain = tiny_model<TinyGov>(), other = ModelData<TinyGov>::over(plain);
+  other->tokens.image_token_id = -200;
+  const auto pool = std::make_shared<ThreadPool>(1);
+  const auto& kernels = kernel::kernels_of<kernel::scalar, float>;
+  Session<TinyGov> expected(plain, pool, kernels, {.context = 64});
+  Session<TinyGov> session(other, pool, kernels, {.context = 64, .chunk = 5});
+  const Prompt shown({3, -1, 4, -2, 2});
+  std::vector<int> ids = shown.ids;
+  std::replace(ids.begin(), ids.end(), image_token, -200);
+  const Inputs inputs{.input_ids = ids, .pixel_values = shown.view()};
+  const Kept<float> found(session.forward(inputs, {}));
+  CHECK(same_bits(found, Kept<float>(expected.forward(shown.inputs(), {}))));
+  CHECK(code_of([&] { session.forward({.input_ids = ids}); }) == "bad_argument");
+  ids[0] = -201;
+  CHECK(code_of([&] { session.forward(inputs); }) == "bad_argument");
 }
 
 }  // namespace

@@ -138,6 +138,49 @@ TEST_CASE("values past the clamp, other limits and slopes") {
 
 TEST_CASE("more tokens than one tile of rows") { check_all<32, 32, 2, 1>(300, 1); }
 
+TEST_CASE("a bias of the rows of images: there and nowhere else") {
+  using Mixture = MixtureOfExperts<32, 32, 4, 2, true>;
+  using Plain = MixtureOfExperts<32, 32, 4, 2>;
+  static_assert(parameter_count<Mixture> == parameter_count<Plain> + 4);
+  Mixture::Params params;
+  const auto memory = random_params(params, {});
+  Plain::Params plain;
+  plain.router = params.router;
+  plain.gate_up_proj = params.gate_up_proj, plain.gate_up_proj_bias = params.gate_up_proj_bias;
+  plain.down_proj = params.down_proj, plain.down_proj_bias = params.down_proj_bias;
+  for (index_t e = 0; e < 4; ++e) params.vision_bias.values()[e] = e == 3 ? 50.0f : 0.25f;
+  const auto x = random_values(9 * 32, 2);
+  ThreadPool pool(1);
+  Arena arena;
+  Context<float> context{*kernel::find_kernels<float>("scalar"), pool, arena};
+  const auto run = [&]<class M>(std::type_identity<M>, const auto& p) {
+    std::pair<Seen, std::vector<float>> result{{}, random_values(9 * 32, 3)};
+    auto values = x;
+    M::forward(context, p, {}, Rows<float>(values.data(), 9, 32),
+               Rows<float>(result.second.data(), 9, 32), result.first, 5);
+    return result;
+  };
+  const auto [truth, expected] = run(std::type_identity<Plain>{}, plain);
+  CHECK(run(std::type_identity<Mixture>{}, params).second == expected);  // all of it is text
+  const index_t modality[] = {0, 0, 1, 1, 0, 0, 0, 1, 0};
+  context.modality = modality;
+  CHECK(run(std::type_identity<Plain>{}, plain).second == expected);
+  const auto [seen, found] = run(std::type_identity<Mixture>{}, params);
+  for (std::size_t t = 0; t < 9; ++t) {
+    const bool image = modality[t] == 1;
+    CAPTURE(t);
+    for (std::size_t e = 0; e < 4; ++e) {
+      const auto before = static_cast<float>(truth.rows.at("router.5")[t * 4 + e]);
+      const float bias = image ? params.vision_bias.values()[e] : 0.0f;
+      CHECK(seen.rows.at("router.5")[t * 4 + e] == static_cast<double>(before + bias));
+    }
+    if (image) CHECK(seen.chosen[t * 2] == 3);
+    const auto row = static_cast<index_t>(t * 32);
+    CHECK(image !=
+          std::equal(found.begin() + row, found.begin() + row + 32, expected.begin() + row));
+  }
+}
+
 TEST_CASE("all tokens to one expert") {
   using Mixture = MixtureOfExperts<32, 32, 4, 2>;
   Mixture::Params params;

@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.25)
 include("${SOURCE}/cmake/build.cmake")
 file(REMOVE_RECURSE "${FOLDER}")
-set(options -DCMAKE_CXX_COMPILER=${COMPILER} -DGOV_WAY=${WAY})
+set(options -DCMAKE_CXX_COMPILER=${COMPILER} -DGOV_WAY=${WAY} -DGOV_WITH_FFMPEG=${FFMPEG})
 if(WAY STREQUAL "installed")
   list(APPEND options "-DCMAKE_PREFIX_PATH=${PREFIX}" "-DGOV_FIXTURES=${SOURCE}/tests/fixtures")
 elseif(WAY STREQUAL "subfolder")

@@ -19,6 +19,16 @@ inline float generated_value(std::uint64_t key, std::uint64_t i, float offset, f
   return offset + amplitude * unit;
 }
 
+// The numbers of tensor `name`, row-major.
+inline void generate(std::string_view seed, std::string_view name, float offset, float amplitude,
+                     std::span<float> values) {
+  std::uint64_t key = 0xcbf29ce484222325u;
+  for (const char c : std::string(seed) + ":" + std::string(name))
+    key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values[i] = generated_value(key, i, offset, amplitude);
+}
+
 // Writes `to`/model.safetensors and copies config.json there.
 inline void write_generated(const std::filesystem::path& fixture, const std::filesystem::path& to) {
   const Json weights = load_json((fixture / "weights.json").string());
@@ -27,17 +37,12 @@ inline void write_generated(const std::filesystem::path& fixture, const std::fil
   for (const auto [name, tensor] : weights.at("tensors").items())
     specs.push_back({std::string(name), DType::F32, tensor.at("shape").as_vector<index_t>()});
   const auto supply = [&](const TensorSpec& spec, const ByteSink& sink) {
-    std::uint64_t key = 0xcbf29ce484222325u;
-    for (const char c : seed + ":" + spec.name)
-      key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     const Json tensor = weights.at("tensors").at(spec.name);
-    const float offset = tensor.at("offset").as<float>(),
-                amplitude = tensor.at("amplitude").as<float>();
     std::vector<float> values(1);
     for (const index_t extent : spec.shape)
       values.resize(values.size() * static_cast<std::size_t>(extent));
-    for (std::size_t i = 0; i < values.size(); ++i)
-      values[i] = generated_value(key, i, offset, amplitude);
+    generate(seed, spec.name, tensor.at("offset").as<float>(), tensor.at("amplitude").as<float>(),
+             values);
     sink(std::as_bytes(std::span(values)));
   };
   std::filesystem::create_directories(to);

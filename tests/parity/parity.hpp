@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,7 @@ inline ParityCase read_case(const std::filesystem::path& path) {
     file.read(entry, raw);
     const auto take = [&]<class V>(V& values) {
       values.resize(raw.size() / sizeof(values[0]));
-      std::memcpy(values.data(), raw.data(), raw.size());
+      std::ranges::copy(raw, std::as_writable_bytes(std::span(values)).begin());
     };
     if (entry.dtype == DType::F32) take(result.floats[entry.name]);
     if (entry.dtype == DType::I64) take(result.integers[entry.name]);
@@ -101,9 +102,12 @@ double relative_error(const std::vector<T>& ours, const std::vector<float>& refe
 }
 
 template <class Cfg, class T>
-ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, const ParityCase& c,
+ParityResult run_case(GovModel<Cfg> model, const std::string& geometry, const ParityCase& c,
                       const ParityOptions& options) {
   using A = Architecture<Cfg>;
+  if (const auto set = c.metadata.find("set"); set != c.metadata.end())
+    for (const auto [key, value] : parse_json(set->second, "set").items())
+      model.set({std::string(key), dump(value, -1)});
   const index_t batch = c.extent("input_ids", 0), length = c.extent("input_ids", 1);
   const auto& ids = c.integers.at("input_ids");
   const auto& mask = c.integers.at("attention_mask");
@@ -122,9 +126,32 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
         real.push_back(b * length + t);
       }
 
+  // Of the decoder, which may have images before the text.
+  std::vector<index_t> decoded = real;
+  if constexpr (A::prefix_fusion) {
+    decoded.clear();
+    const auto& rows = c.integers.at("rows_mask");
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (rows[i]) decoded.push_back(static_cast<index_t>(i));
+  }
+
+  std::vector<std::vector<std::uint8_t>> modalities(static_cast<std::size_t>(batch));
+  if (c.has("modality"))
+    for (std::size_t i = 0; i < mask.size(); ++i)
+      if (mask[i])
+        modalities[i / static_cast<std::size_t>(length)].push_back(
+            static_cast<std::uint8_t>(c.integers.at("modality")[i]));
+
   std::vector<Session<Cfg, T>> sessions;
   std::vector<typename Session<Cfg, T>::Item> items;
   index_t tile = 0;
+  std::size_t picture = 0;
+  std::vector<Extent> sizes;
+  if (c.has("image_sizes"))
+    for (index_t i = 0; i < c.extent("image_sizes", 0); ++i) {
+      const auto* const size = c.integers.at("image_sizes").data() + 2 * i;
+      sizes.push_back({size[0], size[1]});
+    }
   for (index_t b = 0; b < batch; ++b)
     sessions.push_back(model.template session<T>(
         {.context = std::min<index_t>(
@@ -133,13 +160,32 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
          .arithmetic = options.arithmetic}));
   for (index_t b = 0; b < batch; ++b) {
     auto& prompt = prompts[static_cast<std::size_t>(b)];
-    Inputs inputs{.input_ids = prompt};
+    Inputs inputs{.input_ids = prompt, .modality = modalities[static_cast<std::size_t>(b)]};
     if constexpr (A::multimodal) {
       if (c.has("pixel_values")) {
         PixelView pixels{c.floats.at("pixel_values").data(), 0, c.extent("pixel_values", 1),
                          c.extent("pixel_values", 2), c.extent("pixel_values", 3)};
         const auto found = std::count(prompt.begin(), prompt.end(), model.tokens().image_token_id);
-        pixels.count = found / A::image_tokens(pixels.height, pixels.width);
+        pixels.count = found / A::Images::image_tokens(pixels.height, pixels.width);
+        if constexpr (A::has_markers) {  // pictures and videos of so many frames
+          const auto visuals = c.integers.at("visuals")[static_cast<std::size_t>(b)];
+          const auto& all = c.integers.at("frames");
+          inputs.frames =
+              std::span<const index_t>(all).subspan(picture, static_cast<std::size_t>(visuals));
+          picture += inputs.frames.size();
+          pixels.count = std::accumulate(inputs.frames.begin(), inputs.frames.end(), index_t{0});
+        }
+        if constexpr (A::prefix_fusion)
+          pixels.count = c.integers.at("pictures")[static_cast<std::size_t>(b)];
+        if constexpr (requires { A::Images::layout(Extent{}); }) {  // pictures of any resolution
+          pixels.count = 0;
+          const auto pictures = c.integers.at("pictures")[static_cast<std::size_t>(b)];
+          inputs.image_sizes =
+              std::span(sizes).subspan(picture, static_cast<std::size_t>(pictures));
+          picture += inputs.image_sizes.size();
+          for (const Extent size : inputs.image_sizes)
+            pixels.count += A::Images::layout(size).view_count();
+        }
         pixels.data = pixels.tile(tile);
         tile += pixels.count;
         inputs.pixel_values = pixels;
@@ -163,7 +209,7 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
   for (index_t layer = 0; layer <= A::geometry.num_hidden_layers; ++layer) {
     const std::string name = "hidden_states." + std::to_string(layer);
     result.hidden = std::max(
-        result.hidden, relative_error(seen.rows[name], c.floats.at(name), real, A::hidden_size));
+        result.hidden, relative_error(seen.rows[name], c.floats.at(name), decoded, A::hidden_size));
   }
   constexpr index_t k = A::geometry.num_experts_per_tok, experts = A::geometry.num_experts;
   for (index_t layer = 0; experts > 1 && layer < A::geometry.num_hidden_layers; ++layer) {
@@ -171,15 +217,15 @@ ParityResult run_case(const GovModel<Cfg>& model, const std::string& geometry, c
     if (c.has("router_logits" + suffix))
       result.router = std::max(
           result.router, relative_error(seen.rows["router" + suffix],
-                                        c.floats.at("router_logits" + suffix), real, experts));
+                                        c.floats.at("router_logits" + suffix), decoded, experts));
     const auto& want = c.integers.at("router_indices" + suffix);
     const auto& ours = seen.indices["router_indices" + suffix];
-    for (std::size_t i = 0; i < real.size(); ++i) {
+    for (std::size_t i = 0; i < decoded.size(); ++i) {
       ++result.routes;
       bool equal = true;
       for (index_t j = 0; j < k; ++j)
         equal = equal && ours[i * static_cast<std::size_t>(k) + static_cast<std::size_t>(j)] ==
-                             want[static_cast<std::size_t>(real[i] * k + j)];
+                             want[static_cast<std::size_t>(decoded[i] * k + j)];
       result.routes_equal += equal;
     }
   }
@@ -231,23 +277,29 @@ inline std::filesystem::path cases_of(const std::filesystem::path& folder) {
   return best;
 }
 
+// The model of a fixture's folder, its weights read or generated.
 template <class Cfg>
-std::vector<ParityResult> run_geometry(const std::filesystem::path& folder,
-                                       const ParityOptions& options) {
+GovModel<Cfg> load_geometry(const std::filesystem::path& folder, const ParityOptions& options) {
   ModelOptions model_options;
   model_options.threads = options.threads;
   model_options.backend = options.backend;
-  const auto original = cases_of(folder);
   if constexpr (GovModel<Cfg>::multimodal)
-    model_options.image_token_id = describe(original / "config.json").tokens.image_token_id;
+    model_options.image_token_id = describe(cases_of(folder) / "config.json").tokens.image_token_id;
   std::filesystem::path weights = folder;
   if (std::filesystem::exists(folder / "weights.json")) {
     weights = std::filesystem::temp_directory_path() / ("gov-parity-" + std::to_string(::getpid()));
     write_generated(folder, weights);
   }
-  const auto model = GovModel<Cfg>::from_pretrained(weights, model_options);
+  auto model = GovModel<Cfg>::from_pretrained(weights, model_options);
   if (weights != folder) std::filesystem::remove_all(weights);
-  const auto cases = original / "cases";
+  return model;
+}
+
+template <class Cfg>
+std::vector<ParityResult> run_geometry(const std::filesystem::path& folder,
+                                       const ParityOptions& options) {
+  const auto model = load_geometry<Cfg>(folder, options);
+  const auto cases = cases_of(folder) / "cases";
   std::vector<std::filesystem::path> files;
   for (const auto& file : std::filesystem::directory_iterator(cases)) files.push_back(file.path());
   std::sort(files.begin(), files.end());

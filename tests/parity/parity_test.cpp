@@ -41,6 +41,7 @@ void check(const ParityResult& r, Arithmetic arithmetic) {
   CHECK(r.tokens > 0);
 }
 
+#ifndef GOV_PARITY_SOME
 TEST_CASE("every fixture folder has a compiled geometry, and there are enough of them") {
   index_t folders = 0;
   for (const auto& entry : std::filesystem::directory_iterator(fixtures)) {
@@ -52,8 +53,9 @@ TEST_CASE("every fixture folder has a compiled geometry, and there are enough of
         std::any_of(all.begin(), all.end(), [&](const auto& g) { return g.name == name; }), name);
   }
   CHECK(folders == static_cast<index_t>(parity_geometries().size()));
-  CHECK(folders >= 10);
+  CHECK(folders >= 50);
 }
+#endif
 
 TEST_CASE("parity with transformers") {
   const bool table = std::getenv("GOV_PARITY_TABLE") != nullptr;

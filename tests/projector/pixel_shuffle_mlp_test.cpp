@@ -57,10 +57,10 @@ TEST_CASE("the two versions differ, by a transposition of the folded grid") {
   CHECK(v1 == swap_first(v2, 2, 2, 4));
 }
 
-template <kernel::Activation Act, class T>
-void check(const kernel::Kernels<T>& kernels, PsVersion version, double bar) {
+template <kernel::Activation Act, PsVersion Version, class T>
+void check(const kernel::Kernels<T>& kernels, double bar) {
   CAPTURE(kernels.name);
-  using Projector = PixelShuffleMlp<12, 32, 2, Act>;
+  using Projector = PixelShuffleMlp<12, 32, 2, Act, Version>;
   typename Projector::Params p;
   const auto memory = random_params(p);
   const auto x32 = random_values(36 * 12, 2, 0.01);  // small: the eps of 1e-5 shows
@@ -71,7 +71,7 @@ void check(const kernel::Kernels<T>& kernels, PsVersion version, double bar) {
     for (index_t b = 0; b < 3; ++b)
       for (index_t c = 0; c < 48; ++c) {
         const index_t dy = c / 24, dx = c / 12 % 2,
-                      row = version == PsVersion::v2 ? a * 3 + b : b * 3 + a;
+                      row = Version == PsVersion::v2 ? a * 3 + b : b * 3 + a;
         folded[static_cast<std::size_t>(row * 48 + c)] =
             x64[static_cast<std::size_t>(((2 * a + dy) * 6 + 2 * b + dx) * 12 + c % 12)];
       }
@@ -83,18 +83,25 @@ void check(const kernel::Kernels<T>& kernels, PsVersion version, double bar) {
   ThreadPool pool(2);
   Arena arena;
   Context<T> context{kernels, pool, arena};
-  Projector::forward(context, p, Rows<T>(x.data(), 36, 12), 6, version, Rows<T>(y.data(), 9, 32));
+  Projector::forward(context, p, Rows<T>(x.data(), 36, 12), Rows<T>(y.data(), 9, 32));
   CHECK(relative_gap(y, truth) < bar);
 }
 
 TEST_CASE("the projector") {
-  for (const PsVersion version : {PsVersion::v1, PsVersion::v2}) {
-    for (const auto* kernels : available_kernels()) {
-      check<kernel::Activation::gelu>(*kernels, version, 5e-6);
-      check<kernel::Activation::silu>(*kernels, version, 5e-6);
-    }
-    check<kernel::Activation::gelu>(*kernel::find_kernels<double>("scalar"), version, 1e-12);
+  for (const auto* kernels : available_kernels()) {
+    check<kernel::Activation::gelu, PsVersion::v1>(*kernels, 5e-6);
+    check<kernel::Activation::silu, PsVersion::v2>(*kernels, 5e-6);
   }
+  const auto& exact = *kernel::find_kernels<double>("scalar");
+  check<kernel::Activation::gelu, PsVersion::v1>(exact, 1e-12);
+  check<kernel::Activation::gelu, PsVersion::v2>(exact, 1e-12);
+}
+
+TEST_CASE("only a square grid that the fold divides is taken") {
+  using Projector = PixelShuffleMlp<12, 32, 2, kernel::Activation::gelu>;
+  CHECK(Projector::tokens(36) == 9);
+  CHECK(Projector::tokens(1024) == 256);
+  for (const index_t rows : {0, 1, 9, 25, 32, 35}) CHECK(Projector::tokens(rows) == 0);
 }
 
 TEST_CASE("counts and names") {

@@ -22,7 +22,10 @@ import PIL
 import torch
 import transformers
 from PIL import Image
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.got_ocr2 import image_processing_pil_got_ocr2 as got
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 warnings.filterwarnings("ignore")
 
@@ -294,6 +297,37 @@ def write_pixel_values(folder):
     (folder / "processor" / "nested.json").write_text(json.dumps(nested, indent=2))
 
 
+def write_cropped(folder):
+    """cropped.txt: a line per case with the shape and the CRC of the pixel values; the processors of CLIP, DINOv2
+    and ViT, in small, and what their keys can do beside that."""
+    imagenet = dict(image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
+    square = {"height": 28, "width": 28}
+    cases = {
+        "clip_tower": (CLIPImageProcessorPil, dict(size={"shortest_edge": 28}, crop_size=square)),
+        "dinov2_tower": (BitImageProcessorPil, dict(size={"shortest_edge": 32}, crop_size=square, **imagenet)),
+        "vit_tower": (ViTImageProcessorPil, dict(size=square, resample=3, **imagenet)),
+        "vit_default": (ViTImageProcessorPil, dict(size={"height": 20, "width": 33})),
+        "odd_crop": (CLIPImageProcessorPil, dict(size={"shortest_edge": 31}, crop_size={"height": 24, "width": 17})),
+        "larger_crop": (CLIPImageProcessorPil, dict(size={"shortest_edge": 20}, crop_size={"height": 45, "width": 26})),
+        "fixed_then_crop": (CLIPImageProcessorPil, dict(size={"height": 40, "width": 30}, crop_size=square)),
+        "crop_alone": (CLIPImageProcessorPil, dict(do_resize=False, crop_size={"height": 31, "width": 40})),
+    }  # fmt: skip
+    images = [(60, 80, 1), (100, 37, 2), (1, 90, 3), (56, 56, 4), (3, 3, 5), (130, 70, 6)]
+    lines = []
+    for name, (kind, config) in cases.items():
+        processor = kind(**config)
+        (folder / "processor" / f"{name}.json").write_text(processor.to_json_string())
+        out = processor(images=[Image.fromarray(picture(*i)) for i in images], return_tensors="np")
+        values = np.ascontiguousarray(out["pixel_values"], dtype=np.float32)
+        lines.append(f"{name} {' '.join(map(str, values.shape))} {crc(values):08x}")
+    alone = CLIPImageProcessorPil(size={"shortest_edge": 19}, do_center_crop=False)
+    (folder / "processor" / "shortest_alone.json").write_text(alone.to_json_string())
+    for image in images:  # each of a size of its own
+        values = np.ascontiguousarray(alone(images=Image.fromarray(picture(*image)), return_tensors="np")["pixel_values"])
+        lines.append(f"shortest_alone {' '.join(map(str, values.shape))} {crc(values.astype(np.float32)):08x}")
+    (folder / "cropped.txt").write_text("\n".join(lines) + "\n")
+
+
 def fused_crc(processor, images, mean, std):
     """The torchvision processor's arithmetic on the same resized pixels (it cannot be imported
     without torchvision): mean and std times 1 / rescale_factor in float32, then (x - mean) / std."""
@@ -394,6 +428,15 @@ def write_frames(folder):
             else:
                 text = "0"
             lines.append(f"uniform {total} {count}:{text}")
+            frames = np.linspace(0, total - 1, count, dtype=int)
+            lines.append(f"linspace {total} {count}:{' '.join(map(str, frames))}")
+    for total in (1, 2, 9, 100, 1000):
+        for video_fps, fps in ((30.0, 1), (29.97, 2), (25.0, 10), (24.0, 7), (12.5, 5), (10, 30)):
+            try:  # LLaVA-Video's load_video
+                text = " ".join(str(i) for i in range(0, total, round(video_fps / fps)))
+            except ValueError:
+                text = "error"
+            lines.append(f"stride {total} {video_fps} {fps}:{text}")
     (folder / "frames.txt").write_text("\n".join(lines) + "\n")
 
 
@@ -407,6 +450,7 @@ def main():
     difference = write_resized(folder)
     sizes = write_grids(folder)
     write_pixel_values(folder)
+    write_cropped(folder)
     write_frames(folder)
     (folder / "VERSIONS.txt").write_text(
         f"pillow {PIL.__version__}\ntransformers {transformers.__version__}\ntorch {torch.__version__}\n"

@@ -17,17 +17,20 @@ import struct
 import numpy as np
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, InternVLConfig
-from transformers import InternVLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers import modeling_rope_utils
 from transformers.models.gemma import modeling_gemma
 from transformers.models.gpt_oss import modeling_gpt_oss
 from transformers.models.internvl import modeling_internvl
 from transformers.models.llama import modeling_llama
 from transformers.models.mistral import modeling_mistral
+from transformers.models.mixtral import modeling_mixtral
 from transformers.models.qwen2 import modeling_qwen2
 from transformers.models.qwen3 import modeling_qwen3
 
+import gpt_oss_vision
+
+gpt_oss_vision.register()
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 torch.set_grad_enabled(False)
@@ -70,7 +73,7 @@ def power_of_two(x):
 # Gains over 1/sqrt(fan_in), chosen so that attention, routers and the SwiGLU clamps are not trivial.
 GAINS = {
     "q_proj": 1.5, "k_proj": 1.5, "router": 2.0, "gate_up_proj": 3.0, "down_proj": 0.25,
-    "lm_head": 1.5, "linear": 1.0,
+    "lm_head": 1.5, "linear": 1.0, "gate": 2.0, "c_attn": 1.5, "Wqkv": 1.5,
 }
 
 
@@ -87,14 +90,16 @@ def weight_rule(name, shape, gains=None, rules=()):
         return 0.0, 2.0
     if last.startswith("lambda_"):
         return 0.5, 0.5
-    if last in ("cls_token", "position_embeddings", "mask_token"):
+    if last in ("cls_token", "position_embeddings", "mask_token", "pool_token"):
         return 0.0, 0.5
-    if "norm" in owner:
+    if "norm" in owner or owner.startswith("ln_"):
         return (1.0, 0.5) if last == "weight" else (0.0, 0.25)
     if last == "bias" or last.endswith("_bias"):
         return 0.0, 0.25
     if owner in ("embed_tokens", "wte"):
         return 0.0, 1.0
+    if owner == "wpe":
+        return 0.0, 0.5
     if last in ("gate_up_proj", "down_proj"):  # [E, in, out]
         fan_in, gain = shape[1], gains[last]
     else:
@@ -143,25 +148,33 @@ def versions():
 # ---------------------------------------------------------------- models
 
 def make_config(geometry):
-    """An HF config from a description {model_type, text: {...}, vision: {...} or absent, top: {...}}."""
+    """An HF config from a description {model_type, text: {...}, vision: {...} or absent, top: {...}}. With a vision
+    part it is one of a composition: internvl, or what "composition" says."""
     model_type = geometry.get("model_type", "gpt_oss")
     if "vision" not in geometry:
         return AutoConfig.for_model(model_type, **geometry["text"])
     text = dict(geometry["text"], model_type=model_type)
-    return InternVLConfig(vision_config=dict(geometry["vision"]), text_config=text,
-                          **geometry.get("top", {}))
+    return AutoConfig.for_model(geometry.get("composition", "internvl"), vision_config=dict(geometry["vision"]),
+                                text_config=text, **geometry.get("top", {}))
+
+
+def is_multimodal(config):
+    return hasattr(config, "vision_config")
+
+
+def is_prefixed(config):
+    """Images stand before the text, and the config is flat."""
+    return getattr(config, "use_vision", False)
 
 
 def make_model(config, dtype=torch.float32, experts="eager", attention="eager"):
     config = copy.deepcopy(config)
     config._attn_implementation = attention
-    if config.model_type == "internvl":
-        model = InternVLForConditionalGeneration(config).eval()
-    else:
-        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
+    kind = AutoModelForImageTextToText if is_multimodal(config) else AutoModelForCausalLM
+    model = kind.from_config(config, attn_implementation=attention).eval()
     if has_experts(config):
         # InternVLForConditionalGeneration itself refuses the option (5.23): only its language model has experts.
-        decoder = model.model.language_model if config.model_type == "internvl" else model
+        decoder = model.model.language_model if is_multimodal(config) else model
         decoder.set_experts_implementation(experts)
         assert decoder.config._experts_implementation == experts
     model.generation_config.eos_token_id = None  # greedy runs have the length that the case asks for
@@ -215,25 +228,60 @@ def disk_name(name, multimodal):
     return name[len("model."):]
 
 
+def vit_name(name):
+    """A ViTModel's names as its checkpoints have them."""
+    if ".vit." in name:
+        for ours, theirs in ((".layers.", ".encoder.layer."), (".attention.q_proj.", ".attention.attention.query."),
+                             (".attention.k_proj.", ".attention.attention.key."),
+                             (".attention.v_proj.", ".attention.attention.value."),
+                             (".attention.o_proj.", ".attention.output.dense."), (".mlp.fc1.", ".intermediate.dense."),
+                             (".mlp.fc2.", ".output.dense.")):
+            name = name.replace(ours, theirs)
+    return name
+
+
+def on_disk(name, parameter, multimodal, mixtral, dinov2=False):
+    """Pairs of a name on disk and the part of the parameter that lies there."""
+    disk = vit_name(disk_name(name, multimodal))
+    if dinov2 and disk.startswith("vision_tower."):
+        for ours, theirs in (("q_proj", "attention.query"), ("k_proj", "attention.key"), ("v_proj", "attention.value"),
+                             ("o_proj", "output.dense")):
+            disk = disk.replace(f".attention.{ours}.", f".attention.{theirs}.")
+    if mixtral and ".mlp.experts." in name:
+        base = disk.split(".mlp.experts.")[0] + ".block_sparse_moe.experts"
+        for e, expert in enumerate(parameter):
+            if name.endswith("down_proj"):
+                yield f"{base}.{e}.w2.weight", expert
+            else:
+                half = expert.shape[0] // 2
+                yield f"{base}.{e}.w1.weight", expert[:half]
+                yield f"{base}.{e}.w3.weight", expert[half:]
+    else:
+        yield disk.replace(".mlp.gate.weight", ".block_sparse_moe.gate.weight"), parameter
+
+
 def fill(model, values):
     """values: {disk name: tensor}."""
-    multimodal = model.config.model_type == "internvl"
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if tied(model) and name == "lm_head.weight":
-            continue
-        parameter.copy_(values[disk_name(name, multimodal)].to(parameter.dtype))
+    for name, parameter in stored_parameters(model, remove_duplicate=False):
+        parameter.copy_(values[name].to(parameter.dtype))
 
 
 def tied(model):
     return model.lm_head.weight is model.get_input_embeddings().weight
 
 
+def stored_parameters(model, **options):
+    multimodal = is_multimodal(model.config)
+    mixtral = getattr(model.config, "text_config", model.config).model_type == "mixtral"
+    dinov2 = multimodal and model.config.vision_config.model_type.startswith("dinov2")
+    for name, parameter in model.named_parameters(**options):
+        if tied(model) and name == "lm_head.weight":
+            continue
+        yield from on_disk(name, parameter.detach(), multimodal, mixtral, dinov2)
+
+
 def disk_tensors(model):
-    multimodal = model.config.model_type == "internvl"
-    return {
-        disk_name(n, multimodal): p.detach()
-        for n, p in model.named_parameters() if not (tied(model) and n == "lm_head.weight")
-    }
+    return dict(stored_parameters(model))
 
 
 # ---------------------------------------------------------------- the f64 run
@@ -264,6 +312,8 @@ def f64_patches():
         (modeling_gemma.GemmaRotaryEmbedding, llama_rotary),
         (modeling_llama.LlamaRMSNorm, gpt_oss_norm),
         (modeling_mistral.MistralRMSNorm, gpt_oss_norm),
+        (modeling_mixtral.MixtralRMSNorm, gpt_oss_norm),
+        (modeling_mixtral.MixtralRotaryEmbedding, llama_rotary),
         (modeling_qwen2.Qwen2RMSNorm, gpt_oss_norm),
         (modeling_qwen3.Qwen3RMSNorm, gpt_oss_norm),
         (modeling_llama.LlamaRotaryEmbedding, llama_rotary),
@@ -277,6 +327,7 @@ def f64_patches():
 
 
 def f64_softmax(x, dim=None, dtype=None, **options):
+    x = x.clamp_min(torch.finfo(x.dtype).min)  # the f64 mask overflows where a class casts it to f32 (MPT)
     return SOFTMAX(x, dim=dim, dtype=x.dtype if x.dtype == torch.float64 else dtype, **options)
 
 

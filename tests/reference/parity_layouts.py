@@ -1,6 +1,7 @@
 """Writes parity checkpoints again in other spellings: the "layouts" of parity_spec.json.
 
   hf-new    names of the 5.x state dict (model.language_model.*, lm_head.weight)
+  memory    the whole state dict of the 5.x classes (Mixtral: the experts of a layer in one tensor)
   hf-old    the names of save_pretrained, config.json as transformers 4.5x wrote it
   internvl  OpenGVLab's own names and config (vision_model.*, fused attn.qkv, mlp1.*, llm_config)
   openai    the names and config of openai's original/ folder (block.N.*, fused qkv); MXFP4 text models only
@@ -49,6 +50,13 @@ def hf_new(base, folder):
              (r"^language_model\.model\.", "model.language_model."),
              (r"^(vision_tower|multi_modal_projector)\.", r"model.\1.")]
     write(folder, config, {rename(n, rules): t for n, t in tensors.items()})
+
+
+def memory(base, folder):
+    config = read(base)[0]
+    model = getattr(transformers, config["architectures"][0]).from_pretrained(base, dtype=config["dtype"])
+    tied = model.all_tied_weights_keys
+    write(folder, config, {n: t for n, t in model.state_dict().items() if n not in tied})
 
 
 def old_text_config(text):
@@ -214,20 +222,23 @@ def check(base, folder):
     assert torch.equal(here(ids).logits, there(ids).logits), "the config reads differently"
 
 
-LAYOUTS = {"hf-new": hf_new, "hf-old": hf_old, "internvl": internvl, "openai": openai, "sharded": sharded}
+LAYOUTS = {"hf-new": hf_new, "memory": memory, "hf-old": hf_old, "internvl": internvl, "openai": openai, "sharded": sharded}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spec", type=pathlib.Path, default=HERE / "parity_spec.json")
     parser.add_argument("--output", type=pathlib.Path, default=HERE.parent / "fixtures" / "parity")
+    parser.add_argument("--only", nargs="*", help="names of layouts")
     arguments = parser.parse_args()
     for layout in json.loads(arguments.spec.read_text()).get("layouts", []):
+        if arguments.only and layout["name"] not in arguments.only:
+            continue
         base, folder = arguments.output / layout["base"], arguments.output / layout["name"]
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         LAYOUTS[layout["layout"]](base, folder)
-        if layout["layout"] in ("hf-new", "hf-old", "sharded"):
+        if layout["layout"] in ("hf-new", "memory", "hf-old", "sharded"):
             check(base, folder)
         print(f"{layout['name']}: {sorted(p.name for p in folder.iterdir())}")
 

@@ -30,25 +30,56 @@ GREEDY_GAP = 1e-3  # smallest accepted distance of the two best logits of every 
 
 # ---------------------------------------------------------------- inputs of a case
 
+def features_of(model, images):
+    """{pixel_values, image_sizes of llava_next} -> features of each image, [tokens, hidden]."""
+    features = model.get_image_features(**images, return_dict=True).pooler_output
+    return list(features)
+
+
 def tokens_per_tile(model, pixel_size):
     probe = torch.zeros(1, model.config.vision_config.num_channels, *pixel_size,
                         dtype=model.dtype)
-    return model.get_image_features(probe).pooler_output.shape[1]
+    return features_of(model, {"pixel_values": probe})[0].shape[0]
+
+
+def picture(model, size, random):
+    """A picture of a size for llava_next: its views, and the tokens that they come to."""
+    from transformers.models.llava_next.modeling_llava_next import image_size_to_num_patches
+    config = model.config
+    side = config.vision_config.image_size
+    count = image_size_to_num_patches(size, config.image_grid_pinpoints, side)
+    views = torch.randn(count, config.vision_config.num_channels, side, side, generator=random)
+    images = {"pixel_values": views, "image_sizes": torch.tensor([size])}
+    return views, features_of(model, images)[0].shape[0]
 
 
 def build_inputs(model, case, seed):
-    """rows such as "t5 i1 t7 i3": 5 random tokens, an image of 1 tile, 7 tokens, an image of 3 tiles."""
+    """rows such as "t5 i1 t7 i3": 5 random tokens, an image of 1 tile, 7 tokens, an image of 3 tiles; "p20x31" is a
+    picture 20 high and 31 wide, for llava_next; "v4": 4 random tokens whose rows pass for an image's (third result:
+    a mask of these, or None). Images of a model that has them before its text have no tokens."""
     config = model.config
-    multimodal = config.model_type == "internvl"
+    multimodal = common.is_multimodal(config)
     vocab = config.text_config.vocab_size if multimodal else config.vocab_size
     image_token = config.image_token_id if multimodal else -1
     random = torch.Generator().manual_seed(seed)
-    size = case.get("pixel_size") or (list(config.vision_config.image_size) if multimodal else None)
-    per_tile = tokens_per_tile(model, size) if any("i" in r for r in case["rows"]) else 0
-    rows, tiles = [], 0
+    prefixed = common.is_prefixed(config)
+    size = case.get("pixel_size") or (config.vision_config.image_size if multimodal else
+                                      config.vision_image_size if prefixed else None)
+    size = [size, size] if isinstance(size, int) else size
+    per_tile = 0 if prefixed or not any("i" in r for r in case["rows"]) else tokens_per_tile(model, size)
+    rows, marks, tiles, views, sizes, pictures = [], [], 0, [], [], []
     for description in case["rows"]:
-        row = []
+        row, mark = [], []
+        pictures.append(description.count("p"))
+        if prefixed:
+            pictures[-1] = sum(int(part[1:]) for part in description.split() if part[0] == "i")
         for part in description.split():
+            if part[0] == "p":
+                sizes.append([int(n) for n in part[1:].split("x")])
+                pixels, tokens = picture(model, sizes[-1], random)
+                views.append(pixels)
+                row += [image_token] * tokens
+                continue
             count = int(part[1:])
             if part[0] == "i":
                 row += [image_token] * (count * per_tile)
@@ -56,16 +87,27 @@ def build_inputs(model, case, seed):
             else:
                 ids = torch.randint(0, vocab - (1 if multimodal else 0), (count,), generator=random)
                 row += [int(i) + (1 if 0 <= image_token <= int(i) else 0) for i in ids]
+                mark += [int(part[0] == "v")] * count
         rows.append(row)
+        marks.append(mark)
     width = max(map(len, rows))
     pad = 1 if image_token == 0 else 0  # HF takes padding for placeholders when the ids coincide
     ids = torch.tensor([[pad] * (width - len(r)) + r for r in rows])
     mask = torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in rows])
     inputs = {"input_ids": ids, "attention_mask": mask}
+    if views:
+        inputs["pixel_values"] = torch.cat(views)
+        inputs["image_sizes"] = torch.tensor(sizes)
+        inputs["pictures"] = torch.tensor(pictures)  # of each row
     if tiles:
-        inputs["pixel_values"] = torch.randn(
-            tiles, config.vision_config.num_channels, *size, generator=random)
-    return inputs, per_tile
+        channels = config.vision_num_channels if prefixed else config.vision_config.num_channels
+        inputs["pixel_values"] = torch.randn(tiles, channels, *size, generator=random)
+    if tiles and prefixed:
+        inputs["pictures"] = torch.tensor(pictures)
+    modality = None
+    if any("v" in description for description in case["rows"]):
+        modality = torch.tensor([[0] * (width - len(m)) + m for m in marks])
+    return inputs, per_tile, modality
 
 
 def positions(mask):
@@ -79,16 +121,19 @@ def run(model, inputs):
     common.forget_lengths(model)
     out, routed, handles = {}, [], []
     for module in model.modules():
-        if type(module).__name__ == "GptOssTopKRouter":
+        if type(module).__name__ in ("GptOssTopKRouter", "MixtralTopKRouter"):
             handles.append(module.register_forward_hook(lambda m, a, o: routed.append((o[0], o[2]))))
-    feed = {k: v.to(model.dtype) if v.is_floating_point() else v for k, v in inputs.items()}
-    if "pixel_values" in feed:
-        vision = model.get_image_features(feed["pixel_values"], output_hidden_states=True)
-        out["image_features"] = vision.pooler_output.flatten(0, 1)
+    feed = for_model(model, {k: v.to(model.dtype) if v.is_floating_point() else v for k, v in inputs.items()})
+    if common.is_prefixed(model.config) and "pixel_values" in inputs:
+        out["image_features"] = model.model.vision_adapter(inputs["pixel_values"].to(model.dtype)).flatten(0, 1)
+    elif "pixel_values" in feed:
+        images = {k: feed[k] for k in ("pixel_values", "image_sizes") if k in feed}
+        out["image_features"] = torch.cat(features_of(model, images))
+        vision = model.model.vision_tower(feed["pixel_values"], output_hidden_states=True)
         for layer, state in enumerate(vision.hidden_states):
             out[f"vision_hidden_states.{layer}"] = state
         out["vision_last_hidden_state"] = vision.last_hidden_state
-    result = model(**feed, position_ids=positions(inputs["attention_mask"]), use_cache=False,
+    result = model(**feed, position_ids=positions(feed["attention_mask"]), use_cache=False,
                    output_hidden_states=True)
     for handle in handles:
         handle.remove()
@@ -97,14 +142,27 @@ def run(model, inputs):
     for layer, (logits, indices) in enumerate(routed):
         out[f"router_logits.{layer}"], out[f"router_indices.{layer}"] = logits, indices
     out["logits"] = result.logits
+    if common.is_prefixed(model.config):  # of the text alone, which is last
+        out["logits"] = result.logits[:, -inputs["input_ids"].shape[1]:].contiguous()
     return out
+
+
+def for_model(model, inputs):
+    if common.is_prefixed(model.config):
+        return model.fuse(**inputs)
+    return {name: value for name, value in inputs.items() if name != "pictures"}
+
+
+def rows_mask(model, inputs):
+    """[B, L]: which rows of the decoder are not padding."""
+    return for_model(model, inputs)["attention_mask"]
 
 
 def greedy(model, inputs, count):
     common.forget_lengths(model)
-    out = model.generate(**inputs, do_sample=False, max_new_tokens=count, pad_token_id=0,
+    out = model.generate(**for_model(model, inputs), do_sample=False, max_new_tokens=count, pad_token_id=0,
                          return_dict_in_generate=True, output_logits=True)
-    tokens = out.sequences[:, inputs["input_ids"].shape[1]:]
+    tokens = out.sequences[:, -count:]  # without the prompt, where that is given by ids
     gap = 1.0
     for logits in out.logits:
         best = logits.topk(2).values
@@ -113,13 +171,14 @@ def greedy(model, inputs, count):
 
 
 def greedy_uncached(model, inputs, count):
-    feed = dict(inputs)
+    inputs, length = dict(inputs), inputs["input_ids"].shape[1]
     for _ in range(count):
+        feed = for_model(model, inputs)
         logits = model(**feed, position_ids=positions(feed["attention_mask"]), use_cache=False).logits
         token = logits[:, -1].argmax(-1, keepdim=True)
-        feed["input_ids"] = torch.cat([feed["input_ids"], token], -1)
-        feed["attention_mask"] = torch.cat([feed["attention_mask"], torch.ones_like(token)], -1)
-    return feed["input_ids"][:, inputs["input_ids"].shape[1]:]
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], token], -1)
+        inputs["attention_mask"] = torch.cat([inputs["attention_mask"], torch.ones_like(token)], -1)
+    return inputs["input_ids"][:, length:]
 
 
 def router_gap(outputs, mask, top_k):
@@ -147,6 +206,16 @@ def max_rel(value, truth, mask):
 class Models:
     """The same weights in every arithmetic that a case is measured with."""
 
+    def all(self):
+        return [self.f32, self.f64, self.bf16, self.f64_of_bf16, *self.others.values()]
+
+    def set(self, settings):
+        """Keys of config.json that need not be the checkpoint's."""
+        for model in self.all():
+            for key, value in settings.items():
+                assert hasattr(model.config, key), key
+                setattr(model.config, key, value)
+
     def __init__(self, config, values, storage="f32"):
         def build(dtype, source=values, **options):
             model = common.make_model(config, dtype, **options)
@@ -162,7 +231,8 @@ class Models:
         if not common.has_experts(config):
             self.bf16 = build(torch.bfloat16)
             self.f64_of_bf16 = build(torch.float64, rounded)
-            self.others = {"sdpa": build(torch.float32, attention="sdpa")}
+            if self.f32._supports_sdpa:
+                self.others = {"sdpa": build(torch.float32, attention="sdpa")}
             return
         # torch's grouped_mm wants rows of a multiple of 16 bytes: odd sizes leave HF with its eager experts.
         text = getattr(config, "text_config", config)
@@ -173,7 +243,7 @@ class Models:
         self.others = {"batched_mm": build(torch.float32, experts="batched_mm")}
         if not any(size % 4 for size in sizes):
             self.others["grouped_mm"] = build(torch.float32, experts="grouped_mm")
-        if config.model_type == "internvl":
+        if common.is_multimodal(config):
             other = build(torch.float32)
             other.model.vision_tower.set_attn_implementation("sdpa")
             self.others["vision_sdpa"] = other
@@ -222,7 +292,7 @@ def write_checkpoint(folder, geometry, models, values, packed):
     with tempfile.TemporaryDirectory() as temporary:
         model.save_pretrained(temporary)
         temporary = pathlib.Path(temporary)
-        saved = load_file(temporary / "model.safetensors")
+        saved = {common.vit_name(n): v for n, v in load_file(temporary / "model.safetensors").items()}
         assert set(saved) == set(values), set(saved) ^ set(values)
         for name, value in values.items():
             if name not in packed:
@@ -268,12 +338,16 @@ def make_case(geometry, case, models):
     config = models.f32.config
     top_k = getattr(getattr(config, "text_config", config), "num_experts_per_tok", 0)
     count = case.get("new_tokens", 8)
+    settings = case.get("set", {})
+    models.set(settings)
     for attempt in range(200):
         seed = case.get("seed", 1) + 1000 * attempt
-        inputs, per_tile = build_inputs(models.f32, case, seed)
+        inputs, per_tile, modality = build_inputs(models.f32, case, seed)
+        for model in models.all():
+            model.vision_rows = modality
         outputs = run(models.f32, inputs)
-        mask = inputs["attention_mask"]
-        routed = router_gap(outputs, mask, top_k)
+        mask, rows = inputs["attention_mask"], rows_mask(models.f32, inputs)
+        routed = router_gap(outputs, rows, top_k)
         if routed < ROUTER_GAP:
             continue
         tokens, gap = greedy(models.f32, inputs, count)
@@ -281,7 +355,8 @@ def make_case(geometry, case, models):
             continue
         with common.double_arithmetic():
             truth = run(models.f64, inputs)
-        worst = {n: max_rel(v, truth[n], mask if v.shape[:2] == mask.shape else torch.ones(v.shape[0]))
+        masks = {rows.shape: rows, mask.shape: mask}
+        worst = {n: max_rel(v, truth[n], masks.get(v.shape[:2], torch.ones(v.shape[0])))
                  for n, v in outputs.items() if v.is_floating_point() and not n.startswith("router")}
         assert all(error == error for error in worst.values()), worst
         if max(worst.values()) < F32_ERROR:
@@ -295,11 +370,11 @@ def make_case(geometry, case, models):
         rounded_truth = run(models.f64_of_bf16, inputs)
     for name, value in truth.items():
         if name.startswith("router_indices"):
-            real = mask.flatten().bool()
+            real = rows.flatten().bool()
             assert torch.equal(value[real], outputs[name][real]), f"{name}: f32 and f64 choose differently"
     bf16 = run(models.bf16, inputs)
     flips = sum(
-        int((bf16[n].sort(-1).values != rounded_truth[n].sort(-1).values)[mask.flatten().bool()].any(-1).sum())
+        int((bf16[n].sort(-1).values != rounded_truth[n].sort(-1).values)[rows.flatten().bool()].any(-1).sum())
         for n in bf16 if n.startswith("router_indices"))
     differences = {
         name: max_rel(run(model, inputs)["logits"], outputs["logits"], mask)
@@ -307,8 +382,12 @@ def make_case(geometry, case, models):
 
     tensors = {**inputs, **outputs, "position_ids": positions(mask), "greedy_tokens": tokens,
                "truth_logits_last": truth["logits"][:, -1]}
-    if "vision_last_hidden_state" in tensors and config.vision_config.use_mean_pooling:
-        del tensors["vision_last_hidden_state"]  # equals the last of vision_hidden_states
+    if "vision_last_hidden_state" in tensors and getattr(config.vision_config, "use_mean_pooling", True):
+        del tensors["vision_last_hidden_state"]  # no one reads it, or it equals the last of vision_hidden_states
+    if modality is not None:
+        tensors["modality"] = modality
+    if common.is_prefixed(config):
+        tensors["rows_mask"] = rows  # [B, images and text]
     metadata = {
         "geometry": geometry["name"], "case": case["name"], "exercises": case["exercises"],
         "rows": json.dumps(case["rows"]), "seed": str(seed), "tokens_per_tile": str(per_tile),
@@ -317,10 +396,12 @@ def make_case(geometry, case, models):
         "bf16_router_flips": str(flips), "bf16_experts": models.bf16_experts,
         "f32_vs_f64_max_rel": repr(worst["logits"]),
         "f32_vs_f64_max_rel_any_tensor": repr(max(worst.values())),
-        "hf_impl_diff_max_rel": repr(max(differences.values())),
+        "hf_impl_diff_max_rel": repr(max(differences.values(), default=0.0)),
         "hf_impl_diff": json.dumps(differences, sort_keys=True),
         "router_min_gap_rel": repr(routed), "greedy_min_gap_rel": repr(gap),
     }
+    if settings:
+        metadata["set"] = json.dumps(settings, sort_keys=True)
     return tensors, metadata
 
 
@@ -379,7 +460,7 @@ def write_table(spec, output):
                 m, shape = file.metadata(), file.get_slice("input_ids").get_shape()
             lines.append(
                 f"| {geometry['name']} | {case['name']} | {m['exercises']} | {shape[0]}, {shape[1]} |"
-                f" {float(m['f32_vs_f64_max_rel']):.1e} | {float(m['hf_impl_diff_max_rel']):.1e} |"
+                f" {float(m['f32_vs_f64_max_rel']):.1e} | {float(m.get('hf_impl_diff_max_rel', 0)):.1e} |"
                 f" {float(m['bf16_nmse_logits']):.1e} |")
     lines += ["", f"{total} cases, {len(spec['geometries'])} geometries:", ""]
     lines += [f"- `{g['name']}`: {g['about']}" for g in spec["geometries"]]
@@ -398,6 +479,8 @@ def main():
     arguments = parser.parse_args()
     spec = json.loads(arguments.spec.read_text())
     for geometry in spec["geometries"]:
+        if "script" in geometry:  # has a reference of its own
+            continue
         if not arguments.table and (not arguments.only or geometry["name"] in arguments.only):
             make_geometry(geometry, arguments.output, arguments.cases)
     write_table(spec, arguments.output)

@@ -2,6 +2,7 @@
 // few merges, the control tokens of harmony and ChatML, and one of the known split patterns.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,13 +18,18 @@ inline constexpr std::string_view byte_tokenizer_controls[] = {
     "<|start|>",     "<|end|>",      "<|message|>", "<|channel|>", "<|return|>", "<|call|>",
     "<|constrain|>", "<|im_start|>", "<|im_end|>",  "<img>",       "</img>",     "<IMG_CONTEXT>"};
 
-inline Tokenizer byte_tokenizer(SplitPattern pattern, bool nfc = false,
-                                bool ignore_merges = false) {
+inline constexpr int byte_tokenizer_size = 256 + 6;
+
+// tokenizer.json with these control tokens, behind a model of `size` tokens: what is more than
+// bytes and merges no text becomes. Two added tokens follow that are no control tokens.
+inline std::string byte_tokenizer_json(
+    SplitPattern pattern, std::span<const std::string_view> controls = byte_tokenizer_controls,
+    bool nfc = false, bool ignore_merges = false, int size = byte_tokenizer_size) {
   JsonWriter json(-1);
   json.begin_object().field("version", "1.0");
-  int id = 256 + 6;
+  int id = size;
   json.key("added_tokens").begin_array();
-  for (const std::string_view content : byte_tokenizer_controls) {
+  for (const std::string_view content : controls) {
     json.begin_object().field("id", id++).field("content", content);
     json.field("special", true).field("normalized", false).end_object();
   }
@@ -51,10 +57,18 @@ inline Tokenizer byte_tokenizer(SplitPattern pattern, bool nfc = false,
     const auto& merge = merges[static_cast<std::size_t>(i)];
     json.field(merge.first + merge.second, 256 + i);
   }
+  for (int more = byte_tokenizer_size; more < size; ++more)
+    json.field("filler" + std::to_string(more), more);
   json.end_object().key("merges").begin_array();
   for (const auto& [left, right] : merges) json.value(left + " " + right);
   json.end_array().end_object().end_object();
-  return Tokenizer::parse(json.str());
+  return json.str();
+}
+
+inline Tokenizer byte_tokenizer(SplitPattern pattern, bool nfc = false,
+                                bool ignore_merges = false) {
+  return Tokenizer::parse(
+      byte_tokenizer_json(pattern, byte_tokenizer_controls, nfc, ignore_merges));
 }
 
 }  // namespace gov::test

@@ -24,17 +24,19 @@ std::shared_ptr<ModelData<Cfg>> random_model(Formats formats = {}, std::uint64_t
 }
 
 // Keeps all rows it is shown, by name, later calls behind earlier ones. `before` is called first at
-// every call, with the call's number.
+// every call, with the call's number; `rewrite` may change rows that are kept.
 template <class T>
 struct Recorder {
   std::map<std::string, std::vector<T>> rows;
   std::map<std::string, std::vector<index_t>> indices;
   std::function<void(index_t)> before;
+  std::function<void(const std::string&, Rows<T>)> rewrite;
   index_t calls = 0;
 
   void on(const std::string& name, Rows<T> x) {
     if (before) before(calls);
     ++calls;
+    if (rewrite) rewrite(name, x);
     auto& to = rows[name];
     for (index_t i = 0; i < x.rows; ++i) to.insert(to.end(), x.row(i), x.row(i) + x.cols);
   }

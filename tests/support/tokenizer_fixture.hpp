@@ -21,7 +21,7 @@ inline const Tokenizer& fixture_tokenizer(const std::string& name) {
   static std::vector<std::pair<std::string, Tokenizer>> loaded;
   for (const auto& [known, tokenizer] : loaded)
     if (known == name) return tokenizer;
-  loaded.reserve(8);
+  loaded.reserve(16);
   return loaded.emplace_back(name, Tokenizer::load(tokenizer_fixtures + name)).second;
 }
 
@@ -76,6 +76,16 @@ inline std::uint32_t hash_ids(std::span<const int> ids) {
       value = (value ^ (static_cast<std::uint32_t>(id) >> shift & 0xFFu)) * 0x01000193u;
   return value;
 }
+
+inline std::uint32_t hash_bytes(std::string_view bytes) {
+  std::uint32_t value = 0x811C9DC5u;
+  for (const char byte : bytes) value = (value ^ static_cast<unsigned char>(byte)) * 0x01000193u;
+  return value;
+}
+
+// The fixtures whose BPE is over characters (tests/reference/tokenizer_characters.py).
+inline const std::string character_tokenizers[] = {"llama2", "mistral", "gemma", "metaspace",
+                                                   "unfused"};
 
 // For messages: printable ASCII stays, the rest is written as bytes.
 inline std::string shown(std::string_view text) {

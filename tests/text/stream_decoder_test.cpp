@@ -12,7 +12,8 @@ using namespace gov;
 using namespace gov::test;
 
 TEST_CASE("pieces are whole characters and together the decoded text") {
-  for (const std::string name : {"o200k", "qwen2", "gpt2", "llama3"}) {
+  for (const std::string name :
+       {"o200k", "qwen2", "gpt2", "llama3", "llama2", "mistral", "gemma", "metaspace", "unfused"}) {
     const Tokenizer& tokenizer = fixture_tokenizer(name);
     std::mt19937 random(11);
     for (int round = 0; round < 2000; ++round) {
@@ -45,6 +46,23 @@ TEST_CASE("text goes through encode, stream and back unchanged") {
     for (const int id : tokenizer.encode(text)) back += stream.push(id);
     back += stream.finish();
     if (back != text) FAIL_CHECK(shown(text));
+  }
+}
+
+TEST_CASE("byte tokens wait for each other, and a stream loses its first space only") {
+  const Tokenizer& tokenizer = fixture_tokenizer("llama2");
+  const auto token = [&](const char* spelling) { return *tokenizer.token_to_id(spelling); };
+  StreamDecoder stream(tokenizer);
+  for (int round = 0; round < 2; ++round) {  // finish() makes it new
+    CHECK(stream.push(token("▁")).empty());
+    CHECK(stream.push(token("▁")) == " ");
+    CHECK(stream.push(token("<0xE2>")).empty());
+    CHECK(stream.push(token("<0x82>")).empty());
+    CHECK(stream.push(token("<0xAC>")) == "\u20ac");
+    CHECK(stream.push(token("<0x0A>")) == "\n");
+    CHECK(stream.push(token("<0xE2>")).empty());
+    CHECK(stream.push(token("▁")) == "\uFFFD ");
+    CHECK(stream.finish().empty());
   }
 }
 

@@ -106,12 +106,13 @@ TEST_CASE("what is not supported is refused by name") {
   refused(with(&F::version, R"("2.0")"), Errc::unsupported, "version");
   refused(with(&F::normalizer, R"({"type": "NFKC"})"), Errc::unsupported, "normalizer.type",
           "NFKC");
-  refused(with(&F::normalizer, R"({"type": "Replace"})"), Errc::unsupported, "normalizer.type");
-  refused(with(&F::pre_tokenizer, "null"), Errc::unsupported, "pre_tokenizer");
-  refused(with(&F::pre_tokenizer, R"({"type": "Metaspace"})"), Errc::unsupported,
-          "pre_tokenizer.type");
+  refused(with(&F::normalizer, R"({"type": "Replace"})"), Errc::missing_field,
+          "normalizer.pattern");
+  refused(with(&F::pre_tokenizer, "null"), Errc::unsupported, "decoder");
+  refused(with(&F::pre_tokenizer, R"({"type": "Metaspace", "replacement": "▁"})"),
+          Errc::unsupported, "decoder");
   refused(with(&F::pre_tokenizer, R"({"type": "Sequence", "pretokenizers": []})"),
-          Errc::unsupported, "pre_tokenizer");
+          Errc::unsupported, "decoder");
   const auto split = [&](const std::string& pattern, const std::string& more) {
     return with(&F::pre_tokenizer,
                 R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": )" +
@@ -121,7 +122,8 @@ TEST_CASE("what is not supported is refused by name") {
   const std::string in = "pre_tokenizer.pretokenizers[0].";
   refused(split(R"({"Regex": "(a+)+$"})", isolated), Errc::unsupported, in + "pattern.Regex",
           "(a+)+$");
-  refused(split(R"({"String": " "})", isolated), Errc::unsupported, in + "pattern");
+  refused(split(R"({"String": " "})", R"("behavior": "Removed")"), Errc::unsupported,
+          in + "behavior");
   const std::string known =
       R"({"Regex": "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"})";
   refused(split(known, R"("behavior": "MergedWithNext", "invert": false)"), Errc::unsupported,
@@ -130,9 +132,11 @@ TEST_CASE("what is not supported is refused by name") {
           in + "behavior");
   refused(with(&F::decoder, "null"), Errc::unsupported, "decoder");
   refused(with(&F::decoder, R"({"type": "WordPiece"})"), Errc::unsupported, "decoder");
+  refused(with(&F::decoder, R"({"type": "Metaspace", "replacement": "▁"})"), Errc::unsupported,
+          "decoder");
   refused(with(&F::flags, R"("type": "Unigram")"), Errc::unsupported, "model.type", "Unigram");
   refused(with(&F::flags, R"("type": "BPE", "byte_fallback": true)"), Errc::unsupported,
-          "model.byte_fallback", "SentencePiece");
+          "model.byte_fallback", "ByteLevel");
   refused(with(&F::flags, R"("type": "BPE", "dropout": 0.1)"), Errc::unsupported, "model.dropout");
   refused(with(&F::flags, R"("type": "BPE", "end_of_word_suffix": "</w>")"), Errc::unsupported,
           "model.end_of_word_suffix");
@@ -190,6 +194,33 @@ TEST_CASE("broken vocabularies, merges and added tokens are refused") {
   refused(with(&F::post_processor, R"({"type": "TemplateProcessing", "single": [
       {"SpecialToken": {"id": "x"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"x": {"ids": [77]}}})"),
           bad, "post_processor.special_tokens.x.ids[0]");
+}
+
+TEST_CASE("BPE over characters: bytes, unknown, and what added tokens are not") {
+  Source file;
+  file.pre_tokenizer = "null";
+  file.normalizer = R"({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})";
+  file.decoder = R"({"type": "Sequence", "decoders": [
+      {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+      {"type": "Fuse"}]})";
+  file.flags = R"("type": "BPE", "unk_token": "?", "byte_fallback": true, "fuse_unk": true)";
+  file.vocab = R"({"a": 0, "b": 1, "ab": 2, "▁": 3, "<0xC3>": 4, "<0xA9>": 5, "?": 6})";
+  file.merges = R"(["a b"])";
+  file.added = R"([{"id": 8, "content": "é", "normalized": false},
+                   {"id": 9, "content": "b▁b", "normalized": true}])";
+  const Tokenizer tokenizer = Tokenizer::parse(file.text());
+  CHECK(tokenizer.encode("ab aéxy") == Ids{2, 3, 0, 8, 6});
+  CHECK(tokenizer.encode("b b", {}) == Ids{9});  // found once the space is replaced
+  CHECK(tokenizer.encode("aé b", plain_text) == Ids{0, 4, 5, 3, 1});
+  CHECK(tokenizer.decode(Ids{2, 3, 4, 5, 9, 6}) == "ab éb b?");
+  CHECK(tokenizer.id_to_token(3) == "▁");
+  CHECK(tokenizer.token_to_id("<0xC3>") == 4);
+  CHECK(tokenizer.token_to_id("é") == 8);
+  CHECK(tokenizer.vocab_size() == 10);
+  file.flags = R"("type": "BPE", "unk_token": "<unk>")";
+  refused(file, Errc::bad_tokenizer, "model.unk_token");
+  file.flags = R"("type": "BPE", "unk_token": null)";
+  CHECK_THROWS_AS(Tokenizer::parse(file.text()).encode("x"), const Error&);
 }
 
 TEST_CASE("two added tokens that NFC makes one are refused") {

@@ -44,6 +44,31 @@ TEST_CASE("12,000 strings get the ids that the tokenizers package gives them") {
   }
 }
 
+TEST_CASE("6,000 strings under SentencePiece-like files: ids and decoded texts") {
+  const auto strings = fixture_strings();
+  for (const std::string& name : character_tokenizers) {
+    CAPTURE(name);
+    const Tokenizer& tokenizer = fixture_tokenizer(name);
+    FixtureReader expected(name + ".hash");
+    int wrong = 0;
+    for (std::size_t i = 0; i < strings.size(); i += 2) {
+      const auto ids = tokenizer.encode(strings[i]);
+      auto all = ids;
+      tokenizer.encode_to(strings[i], all, {.parse_special = false});
+      tokenizer.encode_to(strings[i], all, plain_text);
+      const std::string text = tokenizer.decode(ids);
+      const std::string skipped = tokenizer.decode(ids, {.skip_special_tokens = true});
+      const bool same_ids = hash_ids(all) == expected.word();
+      const bool same_text = hash_bytes(text + skipped) == expected.word();
+      if ((!same_ids || !same_text) && ++wrong < 10)
+        MESSAGE((same_ids ? "text: " : "ids: ")
+                << shown(strings[i]) << " -> " << shown(all) << " -> " << shown(text));
+    }
+    CHECK(expected.done());
+    CHECK(wrong == 0);
+  }
+}
+
 TEST_CASE("decode gives the text back, with U+FFFD for what was no UTF-8") {
   for (const std::string name : {"o200k", "gpt2", "llama3"}) {
     const Tokenizer& tokenizer = fixture_tokenizer(name);
@@ -52,6 +77,44 @@ TEST_CASE("decode gives the text back, with U+FFFD for what was no UTF-8") {
       if (tokenizer.decode(tokenizer.encode(bytes, plain_text)) != text) FAIL_CHECK(shown(bytes));
     }
   }
+}
+
+TEST_CASE("SentencePiece-like files decode any ids as the tokenizers package does") {
+  FixtureReader expected("decode.bin");
+  for (const std::string& name : character_tokenizers) {
+    const Tokenizer& tokenizer = fixture_tokenizer(name);
+    for (int i = 0; i < 150; ++i) {
+      const auto ids = expected.ids();
+      for (const bool skip : {false, true}) {
+        const std::string text = expected.text(expected.varint());
+        if (tokenizer.decode(ids, {.skip_special_tokens = skip}) != text)
+          FAIL_CHECK(name << ": " << shown(ids) << " -> " << shown(text));
+      }
+    }
+  }
+  CHECK(expected.done());
+}
+
+TEST_CASE("pieces over characters: byte tokens, the space of the first word, at_start") {
+  const Tokenizer& tokenizer = fixture_tokenizer("mistral");
+  const int newline = *tokenizer.token_to_id("<0x0A>");
+  CHECK(tokenizer.encode("\u0378") == std::vector{*tokenizer.token_to_id("▁"),
+                                                  *tokenizer.token_to_id("<0xCD>"),
+                                                  *tokenizer.token_to_id("<0xB8>")});
+  CHECK(tokenizer.piece(newline) == "\n");
+  CHECK(tokenizer.id_to_token(newline) == "<0x0A>");
+  const auto first = tokenizer.encode("the");
+  const auto later = tokenizer.encode("the", {.at_start = false});
+  CHECK(first != later);
+  CHECK(tokenizer.encode("[INST]the").size() == 1 + later.size());
+  CHECK(tokenizer.piece(first.front()).front() == ' ');
+  CHECK(tokenizer.decode(first) == "the");
+  for (int id = 0; id < tokenizer.vocab_size(); ++id)
+    REQUIRE(tokenizer.token_to_id(*tokenizer.id_to_token(id)) == id);
+  // The invalid part of a run of byte tokens is replaced, not the whole run.
+  const auto byte = [&](const char* name) { return *tokenizer.token_to_id(name); };
+  const std::vector<int> run = {newline, byte("<0xE4>"), byte("<0xBD>"), newline};
+  CHECK(tokenizer.decode(run) == "\n\uFFFD\n");
 }
 
 TEST_CASE("control text is control only where it is asked for") {

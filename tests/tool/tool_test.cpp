@@ -6,12 +6,15 @@
 
 #include <chrono>
 #include <functional>
+#include <numeric>
 #include <set>
 #include <thread>
 
 #include "tests/image/picture.hpp"
+#include "tests/parity/generated_weights.hpp"
 #include "tests/support/checkpoint_copy.hpp"
 #include "tests/support/digits.hpp"
+#include "tests/support/prefix_folder.hpp"
 #include "tests/tool/program.hpp"
 
 namespace {
@@ -87,7 +90,7 @@ std::vector<int> tokens_of(const Outcome& outcome) {
 TEST_CASE("help lists what is built, and wrong usage is 2") {
   const Outcome help = good({"--help"});
   for (const char* command :
-       {"generate", "dump", "bench", "inspect", "quantize", "convert", "tokenize"}) {
+       {"generate", "dump", "bench", "inspect", "quantize", "convert", "add-tokens", "tokenize"}) {
     CHECK(has(help.out, std::string("\n  ") + command + " "));
     const Outcome own = good({command, "--help"});
     CHECK(has(own.out, "Usage: "));
@@ -96,14 +99,14 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
   const std::string options = good({"generate", "--help"}).out;
   for (const char* option :
        {"--image", "--video", "--max-new-tokens", "--greedy", "--temperature", "--top-k", "--top-p",
-        "--min-p", "--seed", "--stop", "--threads", "--backend", "--json"})
+        "--min-p", "--seed", "--stop", "--latents", "--latent-tokens", "--thoughts", "--threads",
+        "--backend", "--set", "--router-stats", "--json"})
     CHECK(has(options, std::string("  ") + option));
   CHECK(has(options, "mxfp4-bf16 or mxfp4-q8"));
   const std::string timing = good({"bench", "--help"}).out;
   for (const char* option : {"--preset", "--random-weights", "--prefill", "--decode", "--depth",
                              "--batch", "--tiles", "--context", "--chunk", "--repetitions"})
     CHECK(has(timing, std::string("  ") + option));
-  CHECK(!has(options, "--latents"));
   const Arguments wrong[] = {
       {},
       {"bench"},
@@ -129,6 +132,9 @@ TEST_CASE("help lists what is built, and wrong usage is 2") {
       ask("x", {"--top-k", "many"}),
       ask("x", {"--greedy", "--temperature", "1"}),
       ask("x", {"--seed", "-1"}),
+      ask("x", {"--latents", "-1"}),
+      ask("x", {"--thoughts", "2"}),
+      ask("x", {"--latents", "1", "--latent-tokens", "a", "b"}),
       {"dump", "--model", "x", "--output", "y"},
       {"dump", "--model", "x", "--token-ids", "1,2"},
       {"inspect"},
@@ -190,6 +196,39 @@ TEST_CASE("generate: limits, stop strings, seeds") {
   CHECK(tokens("5") != tokens("6"));
 }
 
+TEST_CASE("generate: latent thoughts before the answer") {
+  const auto first = digits_cases().front();
+  const Arguments three{"--latents", "3", "--latent-tokens", "<quad>", "<ref>", "</quad>"};
+  const auto with = [&](Arguments more) {
+    more.insert(more.end(), three.begin(), three.end());
+    return ask_shipped(digits_model(), first, more);
+  };
+  const Json json = parse_json(good(with({"--json", "--thoughts", "2"})).out, "stdout");
+  CHECK(json.at("latent_passes").as_int() == 4);
+  CHECK(json.at("prompt_tokens").as_int() == std::ssize(first.prompt_ids) + 5);
+  const Json thoughts = json.at("thoughts");
+  REQUIRE(thoughts.size() == 3);
+  for (const Json& thought : thoughts.elements()) {
+    REQUIRE(thought.size() == 2);
+    CHECK(thought.at(0).at("logprob").as_double() >= thought.at(1).at("logprob").as_double());
+    CHECK(thought.at(0).at("token").as_int() < 448);
+    CHECK(thought.at(0).at("text").is_string());
+  }
+  // Without --json: the thoughts beside the stream, which is the same text.
+  const Outcome stream = tool(with({"--thoughts", "1"}));
+  CHECK(stream.status == 0);
+  CHECK(stream.out == json.at("text").as<std::string>() + "\n");
+  CHECK(std::count(stream.err.begin(), stream.err.end(), '\n') == 3);
+  CHECK(has(stream.err, "gov: thought 1: \""));
+  CHECK(has(stream.err, "gov: thought 3: \""));
+  CHECK(good(with({})).out == stream.out);
+
+  check_refused(
+      tool(ask(digits_model(), {"--latents", "2"})),
+      {"tokenizer.json", "<|start-latent|>", "<|latent|>", "adding them", "bad_tokenizer"});
+  check_refused(tool(with({"--context", "3"})), {"latents", "less than the context of 3"});
+}
+
 TEST_CASE("pictures of any kind, several, and places between text") {
   const auto cases = digits_cases();
   const TempFolder folder;
@@ -211,6 +250,14 @@ TEST_CASE("pictures of any kind, several, and places between text") {
   for (const char* name : {"0.png", "1.png", "2.png"})
     fs::copy_file(cases[0].picture, folder.path() / "frames" / name);
   CHECK(image_tokens({"--video", folder / "frames", "--video-frames", "2"}, "x") == 18);
+  CHECK(image_tokens({"--video", folder / "frames", "--video-rule", "linspace"}, "x") == 27);
+#ifdef GOV_WITH_FFMPEG
+  CHECK(image_tokens({"--video", "tests/fixtures/video/vp9.webm", "--video-frames", "3"}, "x") ==
+        27);
+#else
+  check_refused(tool(ask(digits_model(), {"--video", "tests/fixtures/video/vp9.webm"})),
+                {"vp9.webm", "folder of frames", "GOV_WITH_FFMPEG", "unsupported"});
+#endif
 }
 
 TEST_CASE("bad command lines, prompts and pictures: one line that names what is wrong") {
@@ -236,6 +283,9 @@ TEST_CASE("bad command lines, prompts and pictures: one line that names what is 
       {ask(model, {"--image", thin}), {"thin.png", "1x10000"}},
       {ask(model, {"--image", folder.path().string()}), {folder.path().string()}},
       {ask(model, {"--video", folder / "none"}), {"none"}},
+      {ask(model, {"--video", gif}), {"a.gif", "video"}},
+      {ask(model, {"--video", folder.path().string(), "--video-rule", "random"}),
+       {"frame rule", "linspace", "random"}},
       {{"generate", "--model", model, "--image", first.picture, "--prompt", "<image><image>"},
        {"images", "image_count_mismatch", "found 1"}},
       {ask(model, {"--image", first.picture, "--context", "16"}),
@@ -497,6 +547,90 @@ TEST_CASE("dump: the intermediates of transformers") {
   }
 }
 
+TEST_CASE("keys that are not geometry: from config.json, or set") {
+  const TempFolder folder;
+  const fs::path model = folder.path() / "model";
+  write_generated(parity + "text-nope", model);
+  const std::string fixture = parity + "text-nope/cases/";
+  const auto gap = [&](const char* name, Arguments more) {
+    const Tensors expected = tensors_of(fixture + name + ".safetensors");
+    Arguments arguments{"dump",           "--model",  model.string(), "--token-ids",
+                        ids_of(expected), "--output", folder / "d"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    good(arguments);
+    const auto a = values_of<float>(tensors_of(folder / "d").at("logits")),
+               b = values_of<float>(expected.at("logits"));
+    REQUIRE(a.size() == b.size());
+    float scale = 0, error = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      scale = std::max(scale, std::fabs(b[i])), error = std::max(error, std::fabs(a[i] - b[i]));
+    return error / scale;
+  };
+  CHECK(gap("off", {}) < 1e-5f);
+  CHECK(gap("stride-2", {}) > 1e-2f);
+  CHECK(gap("stride-2", {"--set", "use_nope=true", "--set", "nope_stride=2"}) < 1e-5f);
+  CHECK(gap("list", {"--set", "use_nope=true", "--set", "no_rope_layers=[0,1,0]"}) < 1e-5f);
+  std::string config = file_bytes(model / "config.json");
+  const auto replace = [&](std::string_view from, std::string_view to) {
+    REQUIRE(config.find(from) != config.npos);
+    config.replace(config.find(from), from.size(), to);
+  };
+  replace("\"use_nope\": false", "\"use_nope\": true");
+  replace("\"nope_stride\": 4", "\"nope_stride\": 2");
+  folder.write("model/config.json", config);
+  CHECK(gap("stride-2", {}) < 1e-5f);
+  CHECK(gap("stride-1", {"--set", "nope_stride=1"}) < 1e-5f);
+  CHECK(gap("off", {"--set", "use_nope=false"}) < 1e-5f);
+  const auto refused = [&](const std::string& folder_of_model, const std::string& setting,
+                           const std::vector<std::string>& parts) {
+    check_refused(tool({"dump", "--model", folder_of_model, "--token-ids", "1", "--output",
+                        folder / "d", "--set", setting}),
+                  parts);
+  };
+  refused(model.string(), "hidden_size=3", {"hidden_size", "use_nope, nope_stride", "geometry"});
+  refused(model.string(), "nope=3", {"nope", "no such key in gpt_oss_vision"});
+  refused(model.string(), "nope_stride", {"KEY=VALUE"});
+  refused(model.string(), "nope_stride=two", {"nope_stride"});
+  refused(parity + "text-mxfp4", "use_nope=true", {"use_nope", "gpt_oss has no key"});
+}
+
+TEST_CASE("router statistics: by layer and modality, as a table and in JSON") {
+  const auto shipped = digits_cases().front();
+  const Outcome outcome =
+      good(ask_shipped(digits_model(), shipped, {"--json", "--greedy", "--router-stats"}));
+  const Json json = parse_json(outcome.out, "stdout");
+  const Json router = json.at("router");
+  CHECK(router.at("aux_loss").as_double() > 0.5);
+  REQUIRE(router.at("layers").size() == 4);
+  const auto prompt = json.at("prompt_tokens").as<index_t>(),
+             image = json.at("image_tokens").as<index_t>();
+  const auto generated = static_cast<index_t>(json.at("tokens").size());
+  for (const Json& layer : router.at("layers").elements()) {
+    CHECK(layer.at("image").at("tokens").as<index_t>() == image);
+    CHECK(layer.at("text").at("tokens").as<index_t>() == prompt - image + generated - 1);
+    for (const char* rows : {"text", "image"}) {
+      const Json load = layer.at(rows);
+      index_t choices = 0;
+      for (const auto count : load.at("histogram").as_vector<index_t>()) choices += count;
+      CHECK(choices > 0);
+      CHECK(choices % load.at("tokens").as<index_t>() == 0);
+      const double most = std::log(static_cast<double>(load.at("histogram").size()));
+      for (const char* name : {"entropy", "token_entropy"}) {
+        CHECK(load.at(name).as_double() >= 0);
+        CHECK(load.at(name).as_double() <= most + 1e-9);
+      }
+      CHECK(load.at("load_variation").as_double() >= 0);
+    }
+  }
+  const Outcome plain = good(ask_shipped(digits_model(), shipped, {"--json", "--greedy"}));
+  CHECK(tokens_of(plain) == tokens_of(outcome));
+  CHECK(!has(plain.out, "\"router\""));
+  const std::string table =
+      good(ask_shipped(digits_model(), shipped, {"--greedy", "--router-stats"})).out;
+  for (const char* part : {"layer  rows", "    0  text ", "    3  image", "load-balancing loss"})
+    CHECK(has(table, part));
+}
+
 TEST_CASE("dump: from a prompt and a picture") {
   const auto first = digits_cases().front();
   const TempFolder folder;
@@ -510,6 +644,107 @@ TEST_CASE("dump: from a prompt and a picture") {
   CHECK(tensors.at("logits").shape == std::vector<index_t>{std::ssize(ids), 448});
   CHECK(tensors.contains("hidden_states.4"));
   CHECK(tensors.contains("router.3"));
+}
+
+TEST_CASE("images before the text: generate, dump, inspect, convert, quantize and bench") {
+  const PrefixFolder model;
+  const TempFolder folder;
+  const std::string picture = digits_cases().front().picture;
+  const auto run = [&](const std::string& path, Arguments more) {
+    more.insert(more.end(), {"--json", "--greedy", "--max-new-tokens", "4"});
+    return parse_json(good(ask(path, more)).out, "stdout");
+  };
+  const Json text = run(model.path(), {}), one = run(model.path(), {"--image", picture}),
+             two = run(model.path(), {"--image", picture, "--image", picture});
+  const auto count = [](const Json& json, const char* key) { return json.at(key).as_int(); };
+  CHECK(count(text, "image_tokens") == 0);
+  CHECK(count(one, "image_tokens") == 18);
+  CHECK(count(two, "image_tokens") == 36);
+  CHECK(count(one, "prompt_tokens") == count(text, "prompt_tokens") + 18);
+  CHECK(count(two, "prompt_tokens") == count(text, "prompt_tokens") + 36);
+  CHECK(one.at("tokens").size() == 4);
+  const auto routed = [&](Arguments more) {
+    more.insert(more.end(), {"--image", picture, "--router-stats"});
+    const Json stats = run(model.path(), more);
+    CHECK(stats.at("tokens").as_vector<int>() == one.at("tokens").as_vector<int>());
+    return stats.at("router");
+  };
+  const Json router = routed({}), weighed = routed({"--set", "router_aux_loss_coef=0.25"});
+  REQUIRE(router.at("layers").size() == 2);
+  for (const Json& layer : router.at("layers").elements()) {
+    const auto rows = [&](const char* kind) {
+      const auto tokens = layer.at(kind).at("tokens").as<index_t>();
+      const auto choices = layer.at(kind).at("histogram").as_vector<index_t>();
+      CHECK(std::accumulate(choices.begin(), choices.end(), index_t{0}) == 2 * tokens);
+      return tokens;
+    };
+    CHECK(rows("image") == 18);
+    CHECK(rows("text") == count(text, "prompt_tokens") + 4 - 1);  // the last token is not fed
+  }
+  CHECK(router.at("router_aux_loss_coef").as_double() == 0.9);
+  CHECK(weighed.at("router_aux_loss_coef").as_double() == 0.25);
+  const double loss = router.at("aux_loss").as_double();
+  CHECK(loss > 0);
+  CHECK(weighed.at("aux_loss").as_double() == loss);
+  CHECK_FALSE(routed({"--set", "router_aux_loss_coef=0"}).contains("router_aux_loss_coef"));
+  const auto table = [&](const Arguments& more) {
+    Arguments arguments{"--greedy", "--max-new-tokens", "4", "--image", picture, "--router-stats"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return good(ask(model.path(), arguments)).out;
+  };
+  const auto line = [&](double coefficient) {
+    char expected[100];
+    std::snprintf(expected, sizeof expected, "load-balancing loss %.3f, times %.3f: %.3f\n", loss,
+                  coefficient, coefficient * loss);
+    return std::string(expected);
+  };
+  const std::string usual = table({});
+  for (const std::string& part :
+       {std::string("    0  image      18 "), std::string("    1  image      18 "), line(0.9)})
+    CHECK(has(usual, part));
+  CHECK(has(table({"--set", "router_aux_loss_coef=0.25"}), line(0.25)));
+
+  good({"dump", "--model", model.path(), "--image", picture, "--prompt", "Name the digits.",
+        "--output", folder / "d"});
+  const Tensors tensors = tensors_of(folder / "d");
+  const auto rows = static_cast<index_t>(count(one, "prompt_tokens"));
+  CHECK(tensors.at("input_ids").shape == std::vector<index_t>{rows - 18});
+  CHECK(tensors.at("pixel_values").shape == std::vector<index_t>{1, 3, 32, 32});
+  CHECK(tensors.at("image_features").shape == std::vector<index_t>{18, 64});
+  CHECK(tensors.at("hidden_states.0").shape == std::vector<index_t>{rows, 64});
+  CHECK(tensors.at("logits").shape == std::vector<index_t>{rows - 18, 448});
+  const auto marks = values_of<std::int64_t>(tensors.at("modality"));
+  CHECK(std::count(marks.begin(), marks.begin() + 18, 1) == 18);
+  CHECK(std::count(marks.begin(), marks.end(), 1) == 18);
+
+  const Json fits = parse_json(good({"inspect", "--json", model.path()}).out, "stdout");
+  CHECK(fits.at("fits").as_string() == "Prefix");
+  CHECK(fits.at("problems").size() == 0);
+  CHECK(fits.at("absent").size() == 0);
+  CheckpointCopy lacking(model.path());
+  const std::string bias = "model.layers.1.mlp.router.vision_bias";
+  lacking.tensors.erase(bias);
+  lacking.write(folder / "lacking");
+  const Json lacks = parse_json(good({"inspect", "--json", folder / "lacking"}).out, "stdout");
+  CHECK(lacks.at("fits").as_string() == "Prefix");
+  CHECK(lacks.at("problems").size() == 0);
+  CHECK(lacks.at("absent").as_vector<std::string>() == std::vector{bias});
+  CHECK(has(good({"inspect", folder / "lacking"}).out, "absent, so 0: " + bias));
+  const std::string copy = folder / "copy", blocks = folder / "blocks";
+  good({"convert", "--model", model.path(), "--layout", "hf", "--output", copy});
+  CHECK(same_tensors(tensors_of(copy), tensors_of(model.path())) == "");
+  CHECK(run(copy, {"--image", picture}).at("tokens").as_vector<int>() ==
+        one.at("tokens").as_vector<int>());
+  check_refused(
+      tool({"convert", "--model", copy, "--layout", "internvl", "--output", folder / "no"}),
+      {"internvl", "gpt_oss_vision"});
+  good({"quantize", "--model", model.path(), "--storage", "mxfp4-q8", "--output", blocks});
+  CHECK(count(run(blocks, {"--image", picture}), "image_tokens") == 18);
+  const Json bench = parse_json(good({"bench", "--model", model.path(), "--prefill", "8",
+                                      "--decode", "2", "--tiles", "1", "--json"})
+                                    .out,
+                                "stdout");
+  CHECK(bench.at("vision_ms_per_tile").as_double() > 0);
 }
 
 TEST_CASE("inspect: what it holds, whether it fits, every problem") {
@@ -626,6 +861,38 @@ TEST_CASE("quantize: blocks and scales, the same mapped and copied") {
   const Json config = load_json(wide + "/config.json");
   CHECK(!config.contains("quantization_config"));
   CHECK(config.at("dtype").as_string() == "float32");
+}
+
+TEST_CASE("add-tokens: a larger checkpoint, and what it refuses") {
+  const TempFolder output;
+  const std::string first = output / "first", model = digits_model();
+  const auto add = [&](const std::string& to, Arguments more) {
+    Arguments arguments{"add-tokens", "--model", model, "--output", to};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const Arguments latents{"--token", "<|start-latent|>", "--token", "<|latent|>"};
+  const Tokenizer before = Tokenizer::load(model), after = [&] {
+    const Outcome outcome = good(add(first, latents));
+    CHECK(has(outcome.out, std::to_string(before.vocab_size()) + "\t<|start-latent|>\n"));
+    CHECK(has(outcome.out, "vocab_size "));
+    return Tokenizer::load(first);
+  }();
+  CHECK(after.added_token_id("<|latent|>") == before.vocab_size() + 1);
+  CHECK_FALSE(after.is_special(before.vocab_size()));
+  const Outcome report = tool({"inspect", first});
+  CHECK(report.status == 0);
+  check_refused(tool(add(first, latents)), {"first", "without a checkpoint"});
+  good(add(first, {"--token", "<a>", "--special", "--init", "normal:0.02:7", "--head-init", "mean",
+                   "--overwrite"}));
+  CHECK(Tokenizer::load(first).is_special(before.vocab_size()));
+  const std::string other = output / "other";
+  check_refused(tool(add(other, {"--token", "<|start|>"})), {"tokenizer.json", "<|start|>"});
+  for (const char* init : {"normal:", "normal:x", "normal:1:2:3", "copy:", "copy:<nobody>", "none"})
+    check_refused(tool(add(other, {"--token", "<a>", "--init", init})), {"--init"});
+  check_refused(tool(add(model, latents)), {"another folder"});
+  CHECK(tool({"add-tokens", "--model", model, "--output", other}).status == 2);
+  CHECK_FALSE(fs::exists(other));
 }
 
 TEST_CASE("tokenize: ids and pieces, and back") {

@@ -81,8 +81,8 @@ std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p,
             patches.push_back(static_cast<double>(pixels[static_cast<std::size_t>(
                 (k * height + y * ph + dy) * width + x * pw + dx)]));
   Doubles h(p.embeddings.cls_token.values(), p.embeddings.cls_token.values() + H);
-  const auto projected = naive_linear(patches, p.embeddings.projection_weight.view(),
-                                      p.embeddings.projection_bias.values());
+  const auto projected = naive_linear(patches, p.embeddings.projection.weight.view(),
+                                      p.embeddings.projection.bias.values());
   h.insert(h.end(), projected.begin(), projected.end());
   if constexpr (c.use_absolute_position_embeddings) {
     ThreadPool pool(1);  // resizing has its own test
@@ -94,17 +94,17 @@ std::vector<Doubles> naive_states(const typename InternVit<C>::Params& p,
   }
   std::vector<Doubles> states{h};
   for (const auto& layer : p.layer) {
-    const auto normed = naive_any_norm(h, layer.layernorm_before, c.layer_norm_eps);
+    const auto normed = naive_any_norm(h, layer.norm1, c.layer_norm_eps);
     auto q = linear(normed, layer.q_proj), k = linear(normed, layer.k_proj);
     if constexpr (c.use_qk_norm)
       q = naive_any_norm(q, layer.q_norm, 1e-6), k = naive_any_norm(k, layer.k_norm, 1e-6);
     const NaiveAttention mix{c.num_attention_heads, c.num_attention_heads,
                              H / c.num_attention_heads, -1};
-    add_scaled(h, linear(mix(q, k, linear(normed, layer.v_proj), nullptr), layer.projection_layer),
-               layer.lambda_1.values(), H);
-    auto wide = linear(naive_any_norm(h, layer.layernorm_after, c.layer_norm_eps), layer.fc1);
+    add_scaled(h, linear(mix(q, k, linear(normed, layer.v_proj), nullptr), layer.o_proj),
+               layer.scale1.values(), H);
+    auto wide = linear(naive_any_norm(h, layer.norm2, c.layer_norm_eps), layer.up_proj);
     for (double& value : wide) value = naive_activation(c.hidden_act, value);
-    add_scaled(h, linear(wide, layer.fc2), layer.lambda_2.values(), H);
+    add_scaled(h, linear(wide, layer.down_proj), layer.scale2.values(), H);
     states.push_back(h);
   }
   return states;

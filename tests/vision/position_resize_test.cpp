@@ -78,13 +78,49 @@ const std::vector<Case>& cases() {
   return list;
 }
 
+// With antialias=True.
+const std::vector<Case>& antialiased_cases() {
+  static const std::vector<Case> list{
+      {5,
+       {3, 3},
+       {0.47683432, 0.602869822, 0.670474061, 0.743515206, 0.826301775, 0.502899408, 0.410742397,
+        0.662853309, 0.634832342, 0.782276906, 0.698148479, 0.440894454, 0.673431953, 0.597366864,
+        0.52254025, 0.579642218, 0.482337278, 0.880769231}},
+      {5, {2, 8}, {0.174709976, 0.636940693, 0.437412754, 0.58607482,  0.773301116, 0.580335885,
+                   0.691070044, 0.892986362, 0.591204175, 0.860569748, 0.557630423, 0.484093337,
+                   0.80562761,  0.425108148, 0.995951188, 0.439813733, 0.821993904, 0.688281404,
+                   0.567080263, 0.66417005,  0.283957271, 0.610161144, 0.562454039, 0.47992285,
+                   0.69962776,  0.64502095,  0.62453919,  1.03025128,  0.535368072, 0.734797599,
+                   0.477665716, 0.453718022}},
+      {6, {6, 4}, {0.318770227, 0.704894822, 0.636294028, 0.891271057, 1.04134763,  0.563552833,
+                   0.40513754,  0.835760518, 0.96986246,  0.454894822, 0.333652374, 0.641271057,
+                   0.791347626, 0.313552833, 0.15513754,  0.585760518, 0.664239482, 1.09486246,
+                   0.936447167, 0.458652374, 0.608728943, 0.916347626, 0.795105178, 0.28013754,
+                   0.414239482, 0.84486246,  0.686447167, 0.208652374, 0.358728943, 0.613705972,
+                   0.545105178, 0.931229773, 0.704894822, 0.539239482, 0.891271057, 0.811447167,
+                   0.563552833, 0.483728943, 0.835760518, 0.670105178, 0.454894822, 0.289239482,
+                   0.641271057, 0.504594181, 0.313552833, 0.745405819, 0.585760518, 0.960760518}},
+      {3, {5, 4}, {-0.145469586, 0.338725007, 0.554190127,  0.967923205,  0.766480753, 1.1342001,
+                   0.358314559,  0.733314559, 0.423514424,  0.291044776,  0.725250618, 0.920242974,
+                   0.677683845,  1.08651987,  0.310634328,  0.685634328,  1.2761194,   0.204291045,
+                   0.971702526,  0.833489242, 0.528297474,  0.999766137,  0.223880597, 0.598880597,
+                   1.25414903,   0.117537313, 0.907928494,  0.746735511,  0.437224251, 0.913012405,
+                   0.137126866,  0.512126866, 1.14168544,   0.0698570825, 0.837268563, 0.69905528,
+                   0.393863512,  0.865332174, 0.0894466348, 0.464446635}},
+      {7, {1, 2}, {0.621874844, 0.631276657, 0.623756899, 0.650561632}},
+      {1, {3, 2}, {0, 0.375, 0, 0.375, 0, 0.375, 0, 0.375, 0, 0.375, 0, 0.375}},
+  };
+  return list;
+}
+
 // Entry (i, c) of a table, row 0 being the class token's.
 float entry(index_t i, index_t c) {
   return i == 0 ? 100.0f : static_cast<float>((7 * (i - 1) + 3 * c) % 11) / 8;
 }
 
 template <class T>
-std::vector<T> resized(const Case& c, bool square, T start) {
+std::vector<T> resized(const Case& c, bool square, T start,
+                       PositionFilter filter = PositionFilter::bicubic) {
   std::vector<float> table;
   for (index_t i = 0; i <= c.side * c.side; ++i)
     for (index_t k = 0; k < 2; ++k) table.push_back(entry(i, k));
@@ -94,17 +130,17 @@ std::vector<T> resized(const Case& c, bool square, T start) {
   Arena arena;
   Context<T> context{*kernel::find_kernels<T>("scalar"), pool, arena};
   add_positions(context, table.data(), c.side * c.side, c.to, square,
-                Rows<T>(out.data(), tokens, 2));
+                Rows<T>(out.data(), tokens, 2), filter);
   return out;
 }
 
 template <class T>
-void check_against_torch(double bar) {
-  for (const auto& c : cases()) {
+void check_against_torch(const std::vector<Case>& list, PositionFilter filter, double bar) {
+  for (const auto& c : list) {
     CAPTURE(c.side);
     CAPTURE(c.to.height);
     CAPTURE(c.to.width);
-    const auto out = resized<T>(c, c.to.height == c.to.width, T(0.5));
+    const auto out = resized<T>(c, c.to.height == c.to.width, T(0.5), filter);
     CHECK(out[0] == T(100.5));  // the class token's row is never resized
     REQUIRE(out.size() == c.values.size() + 2);
     for (std::size_t i = 0; i < c.values.size(); ++i)
@@ -113,8 +149,11 @@ void check_against_torch(double bar) {
 }
 
 TEST_CASE("as torch interpolates, added to what is there") {
-  check_against_torch<double>(6e-9);  // the fixture has nine digits
-  check_against_torch<float>(3e-7);
+  // The fixture has nine digits.
+  check_against_torch<double>(cases(), PositionFilter::bicubic, 6e-9);
+  check_against_torch<float>(cases(), PositionFilter::bicubic, 3e-7);
+  check_against_torch<double>(antialiased_cases(), PositionFilter::antialiased, 6e-9);
+  check_against_torch<float>(antialiased_cases(), PositionFilter::antialiased, 3e-7);
 }
 
 TEST_CASE("the table itself where the grid is its own and the image square") {
@@ -126,6 +165,46 @@ TEST_CASE("the table itself where the grid is its own and the image square") {
   const Case wide{4, {2, 8}, {}};
   CHECK(resized<float>(wide, true, 0) == out);
   CHECK(resized<float>(wide, false, 0) != out);
+}
+
+TEST_CASE("without a class token the patches' positions are the same") {
+  for (const auto& c : cases()) {
+    const auto with_class = resized<float>(c, true, 0);
+    std::vector<float> table;
+    for (index_t i = 1; i <= c.side * c.side; ++i)
+      for (index_t k = 0; k < 2; ++k) table.push_back(entry(i, k));
+    std::vector<float> out(with_class.size() - 2);
+    ThreadPool pool(1);
+    Arena arena;
+    Context<float> context{*kernel::find_kernels<float>("scalar"), pool, arena};
+    add_positions(context, table.data(), c.side * c.side, c.to, true,
+                  Rows<float>(out.data(), c.to.height * c.to.width, 2));
+    CHECK(std::equal(out.begin(), out.end(), with_class.begin() + 2));
+  }
+}
+
+TEST_CASE("antialiasing leaves a table of the right size alone") {
+  const Case same{4, {4, 4}, {}};
+  CHECK(resized<float>(same, true, 0, PositionFilter::antialiased) ==
+        resized<float>(same, true, 0));
+}
+
+TEST_CASE("antialiased taps: as many as the shrinking asks for, of weight one in all") {
+  Arena arena;
+  for (const index_t in : {1, 2, 5, 37})
+    for (const index_t out : {1, 3, 16, 40})
+      for (index_t i = 0; i < out; ++i) {
+        const ArenaScope scope(arena);
+        const TapList taps = antialiased_taps(arena, i, in, out);
+        double sum = 0;
+        for (index_t k = 0; k < taps.count; ++k) {
+          CHECK((0 <= taps.index[k] && taps.index[k] < in));
+          sum += taps.weight[k];
+        }
+        CHECK(sum == doctest::Approx(1).epsilon(1e-12));
+        CHECK(taps.count >= 1);
+        CHECK(taps.count <= std::max<index_t>(4, 4 * in / out) + 1);
+      }
 }
 
 TEST_CASE("the taps' weights sum to one, stay in range and reproduce a straight line inside") {

@@ -117,6 +117,12 @@ struct OffsetVector : Vector<Dims...> {
   static constexpr bool is_offset = true;
 };
 
+// One that a checkpoint may lack, and then is 0: what a model adds to another's.
+template <index_t... Dims>
+struct OptionalVector : OffsetVector<Dims...> {
+  static constexpr bool is_optional = true;
+};
+
 // A weight [out, in], stored in any Format. Dims is its shape in the checkpoint when that is not
 // [out, in] (a convolution's kernel).
 template <index_t Out, index_t In, index_t... Dims>
@@ -130,6 +136,18 @@ struct Matrix : Storage {
       return std::array<index_t, sizeof...(Dims)>{Dims...};
   }();
   WeightView view() const { return {format, data, scales, Out, In}; }
+};
+
+// One expert's weight, where a checkpoint has each in a tensor of its own, [out, in].
+template <index_t Out, index_t In>
+struct OneExpertMatrix : Matrix<Out, In> {
+  static constexpr bool is_expert = true;
+};
+
+// A weight that checkpoints hold the other way round, [in, out] (GPT-2's Conv1D).
+template <index_t Out, index_t In>
+struct TurnedMatrix : Matrix<Out, In, In, Out> {
+  static constexpr bool is_turned = true;
 };
 
 // The same weight for each of E experts: [experts, out, in] in memory. HF stores the dense form as

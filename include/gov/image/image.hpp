@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -71,6 +72,22 @@ inline Image crop(const Image& image, index_t top, index_t left, index_t height,
     const std::uint8_t* source = image.row(top + y) + left * image_channels;
     std::copy_n(source, width * image_channels, part.row(y));
   }
+  return part;
+}
+
+// The middle of the image, height x width, black where the image is smaller. Of an odd difference
+// the larger part is cut off behind or added before, as transformers' center_crop does.
+inline Image center_crop(const Image& image, index_t height, index_t width) {
+  Image part(height, width);
+  const auto begin = [](index_t from, index_t to) {  // (from - to) / 2, rounded down
+    return from >= to ? (from - to) / 2 : -((to - from + 1) / 2);
+  };
+  const index_t top = begin(image.height, height), left = begin(image.width, width);
+  const index_t first = std::max<index_t>(0, -left),
+                count = std::min(width, image.width - left) - first;
+  for (index_t y = std::max<index_t>(0, -top); y < std::min(height, image.height - top); ++y)
+    std::copy_n(image.row(top + y) + (left + first) * image_channels, count * image_channels,
+                part.row(y) + first * image_channels);
   return part;
 }
 

@@ -1,9 +1,11 @@
-// Video as a list of frames: which frames of a clip to take (three published rules), and frames
-// read from a folder of pictures in natural order (frame2 before frame10) or from a list of files.
-// Each frame becomes one tile. Film files are not decoded here.
+// Video as a list of frames: which frames of a clip to take (four published rules), and frames read
+// from a folder of pictures in natural order (frame2 before frame10) or from a list of files. Each
+// frame becomes one tile. Video files are decoded by image/video_file.hpp, which a program includes
+// if it has FFmpeg; load_video then takes them too.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
@@ -19,22 +21,39 @@
 #include "gov/core/error.hpp"
 #include "gov/image/decode.hpp"
 #include "gov/image/image.hpp"
+#include "gov/image/video_limits.hpp"
 
 namespace gov {
 
-struct VideoLimits {
-  index_t frames = 4096;               // sampled, and so decoded
-  index_t entries = index_t{1} << 20;  // names in a folder
-  index_t pixels = index_t{1} << 28;   // of all sampled frames together
-  ImageLimits image;
+enum class FrameRule {
+  intervals,  // InternVLVideoProcessor of transformers: sample_frames
+  segments,   // OpenGVLab's get_index: segment_frames
+  uniform,    // first, last and evenly between, rounded: uniform_frames
+  linspace,   // LLaVA-NeXT and LLaVA-Video: linspace_frames
 };
 
-// InternVLVideoProcessor's settings: num_frames, or fps when num_frames is absent. Without
-// initial_shift frames come from the middle of their intervals; 0 starts at the first frame.
+inline FrameRule frame_rule(std::string_view name) {
+  if (name == "intervals") return FrameRule::intervals;
+  if (name == "segments") return FrameRule::segments;
+  if (name == "uniform") return FrameRule::uniform;
+  if (name == "linspace") return FrameRule::linspace;
+  throw Error({.code = Errc::bad_argument,
+               .file = {},
+               .field = "frame rule",
+               .expected = "intervals, segments, uniform or linspace",
+               .found = std::string(name)});
+}
+
+// Which frames to take: num_frames, or fps when num_frames is absent (linspace: fps while that is
+// at most num_frames); neither takes all. Without initial_shift the frames of `intervals` come from
+// the middle of their intervals; 0 starts at the first frame.
 struct FrameSampling {
   std::optional<index_t> num_frames;
   std::optional<double> fps;
   std::optional<double> initial_shift;
+  FrameRule rule = FrameRule::intervals;
+  std::optional<std::pair<double, double>> bound{};  // seconds; of `segments`
+  bool shorten = false;  // fewer where the video has fewer than num_frames; else as the rule says
 };
 
 namespace detail {
@@ -139,6 +158,64 @@ inline std::vector<index_t> uniform_frames(index_t total, index_t count) {
   return indices;
 }
 
+// LLaVA-NeXT's np.linspace(0, total - 1, count, dtype=int): as uniform_frames, but cut to integers.
+inline std::vector<index_t> linspace_frames(index_t total, index_t count) {
+  detail::check_frame_counts(total, count);
+  std::vector<index_t> indices(static_cast<std::size_t>(count), 0);
+  const double step =
+      static_cast<double>(total - 1) / static_cast<double>(count > 1 ? count - 1 : 1);
+  for (index_t i = 1; i < count; ++i)
+    indices[static_cast<std::size_t>(i)] =
+        i + 1 == count ? total - 1 : static_cast<index_t>(static_cast<double>(i) * step);
+  return indices;
+}
+
+// LLaVA-Video's range(0, total, round(video_fps / fps)).
+inline std::vector<index_t> stride_frames(index_t total, double video_fps, double fps) {
+  detail::check_frame_counts(total, 1);
+  const double stride = std::nearbyint(video_fps / fps);
+  if (!(video_fps > 0 && fps > 0 && stride >= 1 && stride <= 2147483648.0))
+    detail::throw_bad_video("fps",
+                            "a positive rate, at most the video's " + std::to_string(video_fps),
+                            std::to_string(fps));
+  std::vector<index_t> indices;
+  for (index_t i = 0; i < total; i += static_cast<index_t>(stride)) indices.push_back(i);
+  return indices;
+}
+
+// The frames that `sampling` takes from a video of `total`.
+inline std::vector<index_t> pick_frames(index_t total, const FrameSampling& sampling,
+                                        std::optional<double> video_fps = std::nullopt,
+                                        const VideoLimits& limits = {}) {
+  if (sampling.num_frames && *sampling.num_frames > limits.frames)
+    detail::throw_bad_video("num_frames", "at most " + std::to_string(limits.frames),
+                            std::to_string(*sampling.num_frames));
+  FrameSampling chosen = sampling;
+  if (chosen.num_frames && chosen.shorten) chosen.num_frames = std::min(*chosen.num_frames, total);
+  if (chosen.bound && chosen.rule != FrameRule::segments)
+    detail::throw_bad_video("bound", "none, or the rule `segments`", "another rule");
+  if (!chosen.num_frames && !chosen.fps) {
+    detail::check_frame_counts(total, 1);
+    if (total > limits.frames)
+      detail::throw_bad_video("frames", "at most " + std::to_string(limits.frames),
+                              std::to_string(total));
+    std::vector<index_t> all(static_cast<std::size_t>(total));
+    for (index_t i = 0; i < total; ++i) all[static_cast<std::size_t>(i)] = i;
+    return all;
+  }
+  if (chosen.rule == FrameRule::intervals) return sample_frames(total, chosen, video_fps);
+  if (chosen.rule == FrameRule::linspace && chosen.fps) {
+    std::vector<index_t> indices = stride_frames(total, video_fps.value_or(0), *chosen.fps);
+    if (!chosen.num_frames || std::ssize(indices) <= *chosen.num_frames) return indices;
+  }
+  if (!chosen.num_frames)
+    detail::throw_bad_video("num_frames", "a number: this rule has no use for fps", "none");
+  if (chosen.rule == FrameRule::linspace) return linspace_frames(total, *chosen.num_frames);
+  if (chosen.rule == FrameRule::uniform) return uniform_frames(total, *chosen.num_frames);
+  return segment_frames(total, video_fps.value_or(chosen.bound ? 0 : 1), *chosen.num_frames,
+                        chosen.bound);
+}
+
 // Digits compare by their number, everything else byte by byte; equal numbers with fewer zeros
 // first.
 inline bool natural_less(std::string_view a, std::string_view b) {
@@ -212,6 +289,7 @@ inline std::vector<Image> load_frames(std::span<const std::string> files,
   if (count < 1 || count > limits.frames)
     detail::throw_bad_video("frames", "1 to " + std::to_string(limits.frames),
                             std::to_string(count));
+  const VideoWatch watch(limits);
   std::vector<Image> frames;
   frames.reserve(indices.size());
   index_t pixels = 0;
@@ -220,6 +298,7 @@ inline std::vector<Image> load_frames(std::span<const std::string> files,
       detail::throw_bad_video("frame", "0 to " + std::to_string(total - 1),
                               std::to_string(indices[i]));
     const std::string& file = files[static_cast<std::size_t>(indices[i])];
+    watch.check(file);
     if (i > 0 && indices[i] == indices[i - 1]) {
       const Image last = frames.back();
       frames.push_back(last);
@@ -239,17 +318,31 @@ inline std::vector<Image> load_frames(std::span<const std::string> files,
   return frames;
 }
 
-// Every frame of a folder, or those that `sampling` picks.
-inline std::vector<Image> load_video(const std::string& folder, const FrameSampling& sampling = {},
+// Decodes a video file; null in a program that does not include image/video_file.hpp.
+using VideoFileLoader = std::vector<Image> (*)(const std::string& path,
+                                               const FrameSampling& sampling,
+                                               const VideoLimits& limits);
+inline constinit std::atomic<VideoFileLoader> video_file_loader{nullptr};
+
+// The frames that `sampling` takes from a folder of pictures, whose frame rate is video_fps, or
+// from a video file.
+inline std::vector<Image> load_video(const std::string& path, const FrameSampling& sampling = {},
                                      std::optional<double> video_fps = std::nullopt,
                                      const VideoLimits& limits = {}) {
-  const std::vector<std::string> files = frame_files(folder, limits);
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored)) {
+    const VideoFileLoader load = video_file_loader;
+    if (load) return load(path, sampling, limits);
+    throw Error({.code = Errc::unsupported,
+                 .file = path,
+                 .field = "video",
+                 .expected = "a folder of frames; this program was built without video files "
+                             "(GOV_WITH_FFMPEG, gov::ffmpeg)",
+                 .found = "a file"});
+  }
+  const std::vector<std::string> files = frame_files(path, limits);
   const auto total = static_cast<index_t>(files.size());
-  if (sampling.num_frames || sampling.fps)
-    return load_frames(files, sample_frames(total, sampling, video_fps), limits);
-  std::vector<index_t> all(files.size());
-  for (index_t i = 0; i < total; ++i) all[static_cast<std::size_t>(i)] = i;
-  return load_frames(files, all, limits);
+  return load_frames(files, pick_frames(total, sampling, video_fps, limits), limits);
 }
 
 }  // namespace gov

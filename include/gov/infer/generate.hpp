@@ -1,6 +1,6 @@
 // Generation: prefill, then a token at a time until a stop token, a stop string, the limit, the end
 // of the context or a request to stop. One sequence, or several that share each pass over the
-// weights.
+// weights. A prompt with latent tokens is prefilled by COCONUT's passes; what follows is the same.
 #pragma once
 
 #include <chrono>
@@ -10,10 +10,17 @@
 
 #include "gov/infer/sampler.hpp"
 #include "gov/infer/stop_strings.hpp"
-#include "gov/model/session.hpp"
+#include "gov/model/coconut.hpp"
+#include "gov/model/router_statistics.hpp"
 #include "gov/text/stream_decoder.hpp"
 
 namespace gov {
+
+// What a latent token stood for: a hidden state, and the tokens that the head finds nearest to it.
+struct Thought {
+  std::vector<float> hidden_state;
+  std::vector<Candidate> nearest;
+};
 
 struct GenerateOptions {
   SamplingOptions sampling{};
@@ -22,9 +29,14 @@ struct GenerateOptions {
   bool ignore_eos = false;          // the model's own eos tokens do not stop
   std::vector<std::string> stop{};  // stop strings; what precedes them is kept
   int logprobs = -1;                // -1: none; n: of each token, and of the n likeliest
-  std::stop_token stop_token{};     // ends the generation, keeping what there is
+  int latent_token_id = -1;         // prompts may hold it, and are then thought about; -1: no token
+  int thoughts = -1;                // -1: not shown; n: each, with the n tokens nearest to it
+  bool first_eos_ends = true;    // false: the first token may be an eos, as in COCONUT's own loop
+  std::stop_token stop_token{};  // ends the generation, keeping what there is
   std::function<void(std::string_view)> on_token{};  // shown text as it comes, in whole characters
   std::function<void(int)> on_token_id{};            // every new token
+  RouterStatistics* router_statistics = nullptr;     // is shown every pass, where it is given
+  std::function<void(const Thought&)> on_thought{};  // before the first token
 };
 
 enum class FinishReason { stop, length, context, cancelled };
@@ -49,6 +61,8 @@ struct Generated {
   std::string text;         // without control tokens; of harmony's channels the final one
   FinishReason finish_reason = FinishReason::length;
   std::vector<TokenLogprob> logprobs;
+  std::vector<Thought> thoughts;
+  index_t latent_passes = 0;  // of the whole batch: the most latents in a prompt, and 1; 0 without
   index_t prompt_tokens = 0, image_tokens = 0;
   double vision_s = 0, prefill_s = 0, decode_s = 0;
 };
@@ -85,8 +99,8 @@ class Sequence {
         history_(prompt.begin(), prompt.end()),
         stops_(options.stop),
         sink_(std::move(sink)),
-        ends_(options.stop_tokens) {
-    if (!options.ignore_eos) ends_.insert(ends_.end(), eos.begin(), eos.end());
+        ends_(options.stop_tokens),
+        eos_(options.ignore_eos ? std::vector<int>{} : eos) {
     result_.prompt_tokens = std::ssize(prompt);
   }
 
@@ -107,10 +121,30 @@ class Sequence {
                                   Sampler::likeliest(logits, options_.logprobs)});
     if (options_.on_token_id) options_.on_token_id(token);
     if (sink_) show(stops_.push(sink_->push(token)));
-    if (stops_.found() || std::find(ends_.begin(), ends_.end(), token) != ends_.end())
+    const auto is_in = [&](const std::vector<int>& tokens) {
+      return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+    };
+    const bool eos_ends = options_.first_eos_ends || result_.tokens.size() > 1;
+    if (stops_.found() || is_in(ends_) || (eos_ends && is_in(eos_)))
       end(FinishReason::stop);
     else if (std::ssize(result_.tokens) >= options_.max_new_tokens)
       end(FinishReason::length);
+  }
+
+  void think(const CoconutRow<float>& row) {
+    if (options_.thoughts < 0) return;
+    const auto each = static_cast<std::size_t>(row.latents.count);
+    const auto part = [&](const std::vector<float>& all, std::size_t k) {
+      const std::size_t width = all.size() / each;
+      return std::span(all).subspan(k * width, width);
+    };
+    for (std::size_t k = 0; k < each; ++k) {
+      const auto hidden = part(row.thoughts, k);
+      result_.thoughts.push_back(
+          {{hidden.begin(), hidden.end()},
+           Sampler::likeliest(part(row.thought_logits, k), options_.thoughts)});
+      if (options_.on_thought) options_.on_thought(result_.thoughts.back());
+    }
   }
 
   Generated finish() {
@@ -134,7 +168,7 @@ class Sequence {
   std::vector<int> history_;
   StopStrings stops_;
   std::unique_ptr<TextSink> sink_;
-  std::vector<int> ends_;
+  std::vector<int> ends_, eos_;
   Generated result_;
   bool done_ = false;
 };
@@ -152,6 +186,16 @@ struct VisionTimer {
   template <class T>
   void on(const std::string& name, Rows<T>) {
     if (name == "image_features") vision_s = generate_detail::seconds_since(start);
+  }
+};
+
+// What generation looks at: the time, and the routers when it is asked to.
+struct GenerateWatch : VisionTimer {
+  RouterStatistics* router_statistics = nullptr;
+  template <class T>
+  void on(const std::string& name, Rows<T> rows) {
+    VisionTimer::on(name, rows);
+    if (router_statistics) router_statistics->on(name, rows);
   }
 };
 
@@ -178,14 +222,19 @@ std::vector<Generated> generate_batch(std::span<const typename Session<Cfg>::Ite
     sequences[i].result().image_tokens = static_cast<index_t>(
         std::count(items[i].inputs.input_ids.begin(), items[i].inputs.input_ids.end(),
                    items[i].session->model().tokens.image_token_id));
+    if constexpr (Architecture<Cfg>::prefix_fusion) {
+      const index_t prefix = Architecture<Cfg>::Images::rows(items[i].inputs);
+      sequences[i].result().image_tokens = prefix;
+      sequences[i].result().prompt_tokens += prefix;
+    }
   }
   const ForwardOptions last{.logits_to_keep = 1, .stop = options.stop_token, .hidden_to_keep = 1};
   const auto end_all = [&](FinishReason reason) {
     for (auto& sequence : sequences) sequence.end(reason);
   };
-  const auto forward = [&](std::span<const typename Session<Cfg>::Item> batch, auto&& observer) {
+  const auto completes = [&](auto&& call) {
     try {
-      Session<Cfg>::forward_batch(batch, last, observer);
+      call();
       return true;
     } catch (const Error& error) {
       if (error.code() != Errc::cancelled) throw;
@@ -199,10 +248,24 @@ std::vector<Generated> generate_batch(std::span<const typename Session<Cfg>::Ite
   };
 
   auto start = std::chrono::steady_clock::now();
-  VisionTimer timer;
-  if (forward(items, timer))
+  GenerateWatch watch;
+  watch.router_statistics = options.router_statistics;
+  const auto prefill = [&] {
+    if (options.latent_token_id < 0) return Session<Cfg>::forward_batch(items, last, watch);
+    const auto thinking = coconut_forward<Cfg>(items,
+                                               {.latent_token_id = options.latent_token_id,
+                                                .logits_to_keep = 1,
+                                                .thought_logits = options.thoughts >= 0,
+                                                .stop = options.stop_token},
+                                               watch);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      sequences[i].think(thinking.rows[i]);
+      sequences[i].result().latent_passes = thinking.passes;
+    }
+  };
+  if (completes(prefill))
     for (std::size_t i = 0; i < items.size(); ++i) take(i);
-  const double prefill_s = seconds_since(start) - timer.vision_s;
+  const double prefill_s = seconds_since(start) - watch.vision_s;
   start = std::chrono::steady_clock::now();
   for (;;) {
     std::vector<typename Session<Cfg>::Item> batch;
@@ -218,13 +281,19 @@ std::vector<Generated> generate_batch(std::span<const typename Session<Cfg>::Ite
       batch.push_back({items[i].session, {.input_ids = {&tokens[i], 1}}});
       owners.push_back(i);
     }
-    if (batch.empty() || !forward(batch, NoObserver{})) break;
+    const auto step = [&] {
+      if (watch.router_statistics)
+        Session<Cfg>::forward_batch(batch, last, watch);
+      else
+        Session<Cfg>::forward_batch(batch, last, NoObserver{});
+    };
+    if (batch.empty() || !completes(step)) break;
     for (const std::size_t i : owners) take(i);
   }
   std::vector<Generated> results;
   for (auto& sequence : sequences) {
     results.push_back(sequence.finish());
-    results.back().vision_s = timer.vision_s;
+    results.back().vision_s = watch.vision_s;
     results.back().prefill_s = prefill_s;
     results.back().decode_s = seconds_since(start);
   }

@@ -18,9 +18,10 @@ struct GenerationConfig {
   }
 };
 
-inline GenerationConfig read_generation_config(const Json& json) {
+// config: what stands for keys that are not there. A
+// temperature of 0 is another word for not sampling.
+inline GenerationConfig read_generation_config(const Json& json, GenerationConfig config = {}) {
   if (!json.is_object()) json.fail(Errc::bad_type, "an object");
-  GenerationConfig config;
   const auto read = [&]<class V>(std::string_view key, V& value) {
     if (json.has_value(key)) value = json.at(key).as<V>();
   };
@@ -35,6 +36,8 @@ inline GenerationConfig read_generation_config(const Json& json) {
     const Json eos = json.at("eos_token_id");
     config.eos_token_id = eos.is_array() ? eos.as_vector<int>() : std::vector<int>{eos.as<int>()};
   }
+  if (config.sampling.temperature == 0 && !config.sampling.do_sample)
+    config.sampling.temperature = SamplingOptions{}.temperature;
   try {
     config.sampling.check();
   } catch (const Error& error) {
@@ -46,11 +49,20 @@ inline GenerationConfig read_generation_config(const Json& json) {
   return config;
 }
 
-// Of a folder; the library's defaults when it has no such file.
-inline GenerationConfig load_generation_config(const std::filesystem::path& folder) {
-  const auto path = folder / "generation_config.json";
-  return std::filesystem::exists(path) ? read_generation_config(load_json(path.string()))
-                                       : GenerationConfig{};
+// Of a folder. Without the file its config.json says it, as older checkpoints have it; eos_token_id
+// may stand in its part for the language model (transformers: GenerationConfig.from_model_config).
+inline GenerationConfig load_generation_config(const std::filesystem::path& folder,
+                                               const GenerationConfig& defaults = {}) {
+  if (const auto path = folder / "generation_config.json"; std::filesystem::exists(path))
+    return read_generation_config(load_json(path.string()), defaults);
+  const auto path = folder / "config.json";
+  if (!std::filesystem::exists(path)) return defaults;
+  const Json json = load_json(path.string());
+  GenerationConfig config = read_generation_config(json, defaults);
+  for (const std::string_view part : {"text_config", "llm_config"})
+    if (config.eos_token_id.empty() && json.has_value(part))
+      config.eos_token_id = read_generation_config(json.at(part), config).eos_token_id;
+  return config;
 }
 
 }  // namespace gov

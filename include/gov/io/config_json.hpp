@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,22 @@ namespace gov {
 template <class C>
 concept ConfigStruct = requires(C& c) { C::keys(c, [](auto&&...) {}); };
 
+// A value with a grammar of its own in one string: T::parse(text), spelling(), and code() in C++.
+template <class T>
+concept ConfigWord = requires(const T& value) {
+  { T::parse(std::string_view()) } -> std::same_as<T>;
+  { value.spelling() } -> std::same_as<std::string>;
+  { value.code() } -> std::same_as<std::string>;
+};
+
 // A JSON object whose keys may be spelled in other ways: pairs of our name and the file's.
 struct ConfigSource {
   Json object;
   std::vector<std::pair<std::string_view, std::string_view>> aliases{};
+  std::string_view unread{};  // a key that this spelling does not have
 
   std::optional<Json> find(std::string_view key) const {
+    if (key == unread) return std::nullopt;
     if (auto value = object.find(key)) return value;
     for (const auto& [ours, theirs] : aliases)
       if (ours == key)
@@ -76,14 +87,39 @@ class ConfigReader {
       json.fail(Errc::unsupported, "one of " + known);
     });
   }
-  void operator()(std::string_view key, Extent& value, Range range) {
+  template <ConfigWord T>
+  void operator()(std::string_view key, T& value) {
     read(key, [&](const Json& json) {
-      if (json.is_array()) {
-        if (json.size() != 2) json.fail(Errc::bad_config, "a number or a list of height and width");
-        value = {whole(json.at(0), range), whole(json.at(1), range)};
-      } else {
-        value.height = value.width = whole(json, range);
+      const std::string_view text = json.as_string();
+      try {
+        value = T::parse(text);
+      } catch (const Error& error) {
+        json.fail(error.code(), error.expected());
       }
+    });
+  }
+  void operator()(std::string_view key, Extent& value, Range range) {
+    read(key, [&](const Json& json) { value = extent(json, range); });
+  }
+  template <class T, std::size_t Capacity>
+  void operator()(std::string_view key, ConfigList<T, Capacity>& value, Range range) {
+    read(key, [&](const Json& json) {
+      const auto one = [&](const Json& element) {
+        if constexpr (std::is_same_v<T, Extent>)
+          return extent(element, range);
+        else
+          return whole(element, range);
+      };
+      ConfigList<T, Capacity> list;
+      if (!json.is_array()) {
+        list.push_back(one(json));
+      } else {
+        if (json.size() < 1 || json.size() > Capacity)
+          json.fail(Errc::bad_config, "a list of 1 to " + std::to_string(Capacity),
+                    std::to_string(json.size()));
+        for (const Json& element : json.elements()) list.push_back(one(element));
+      }
+      value = list;
     });
   }
   void operator()(std::string_view key, LayerTypes& value, const index_t& layers) {
@@ -103,8 +139,22 @@ class ConfigReader {
       }
     });
   }
+  void operator()(std::string_view key, RopeLayers& value, const index_t& layers) {
+    read(key, [&](const Json& json) {
+      value = RopeLayers();
+      if (json.is_null()) return;
+      if (json.size() != static_cast<std::size_t>(layers))
+        json.fail(Errc::bad_config,
+                  "a list of num_hidden_layers = " + std::to_string(layers) + " numbers, or null",
+                  std::to_string(json.size()));
+      value.given = true;
+      index_t layer = 0;
+      for (const Json& element : json.elements()) value.set(layer++, whole(element, {0, 1}) == 1);
+    });
+  }
   // rope_parameters, or in older files rope_scaling beside a top-level rope_theta.
   template <ConfigStruct Rope>
+    requires requires { Rope::theta_range; }
   void operator()(std::string_view, Rope& value) {
     ConfigSource rope{Json(), {{"rope_type", "type"}}};
     for (const std::string_view key : {"rope_scaling", "rope_parameters"})
@@ -142,6 +192,17 @@ class ConfigReader {
     if (!has_original) value.original_max_position_embeddings = 0;
   }
 
+  // Any other object; null is its defaults.
+  template <ConfigStruct C>
+  void operator()(std::string_view key, C& value) {
+    read(key, [&](const Json& json) {
+      if (json.is_null()) return;
+      if (!json.is_object()) json.fail(Errc::bad_type, "an object");
+      const ConfigSource nested{json};
+      C::keys(value, ConfigReader(nested, problems_));
+    });
+  }
+
  private:
   // In rope dictionaries an explicit null means "the default".
   struct SkipNulls {
@@ -158,6 +219,14 @@ class ConfigReader {
     problems_.attempt([&] {
       if (const auto json = source_.find(key)) take(*json);
     });
+  }
+  static Extent extent(const Json& json, Range range) {
+    if (!json.is_array()) {
+      const index_t side = whole(json, range);
+      return {side, side};
+    }
+    if (json.size() != 2) json.fail(Errc::bad_config, "a number or a list of height and width");
+    return {whole(json.at(0), range), whole(json.at(1), range)};
   }
   static double number(const Json& json, Range range) {
     const double value = json.as_double();
@@ -197,6 +266,19 @@ C read_config(const ConfigSource& source, Problems& problems, C defaults = {}) {
   return config;
 }
 
+// A walk over keys that the file spells otherwise: spelling(key) says how.
+template <class Walk, class Spelling>
+struct Respelled {
+  Walk& walk;
+  Spelling spelling;
+  template <class... A>
+  void operator()(std::string_view key, A&&... value) const {
+    walk(std::string_view(std::string(spelling(key))), value...);
+  }
+};
+template <class Walk, class Spelling>
+Respelled(Walk&, Spelling) -> Respelled<Walk, Spelling>;
+
 // Name of an enumeration's value: its first spelling.
 template <class E>
 std::string_view spelled(E value) {
@@ -227,8 +309,26 @@ struct ConfigWriter {
   void operator()(std::string_view key, const E& value) const {
     out.field(key, spelled(value));
   }
+  template <ConfigWord T>
+  void operator()(std::string_view key, const T& value) const {
+    out.field(key, value.spelling());
+  }
   void operator()(std::string_view key, const Extent& value, Range) const {
     out.field(key, std::vector<index_t>{value.height, value.width});
+  }
+  template <class T, std::size_t Capacity>
+  void operator()(std::string_view key, const ConfigList<T, Capacity>& list, Range) const {
+    if constexpr (std::is_same_v<T, Extent>) {
+      out.key(key).begin_array();
+      for (const Extent& value : list)
+        out.begin_array().value(value.height).value(value.width).end_array();
+      out.end_array();
+    } else {
+      if (list.size() == 1)
+        out.field(key, list[0]);
+      else
+        out.field(key, std::vector<T>(list.begin(), list.end()));
+    }
   }
   void operator()(std::string_view key, const LayerTypes& value, const index_t& layers) const {
     if (!value.given) {
@@ -238,6 +338,15 @@ struct ConfigWriter {
     out.key(key).begin_array();
     for (index_t i = 0; i < layers; ++i)
       out.value(value.is_sliding(i) ? "sliding_attention" : "full_attention");
+    out.end_array();
+  }
+  void operator()(std::string_view key, const RopeLayers& value, const index_t& layers) const {
+    if (!value.given) {
+      out.field(key, nullptr);
+      return;
+    }
+    out.key(key).begin_array();
+    for (index_t i = 0; i < layers; ++i) out.value(index_t{value.turns(i) ? 1 : 0});
     out.end_array();
   }
   template <ConfigStruct C>
@@ -313,17 +422,38 @@ std::string config_code(const C& config, const C& defaults = {}) {
     out.value(value);
     return out.str();
   };
+  const auto extent = [&](const Extent& value) {
+    return "{" + number(value.height) + ", " + number(value.width) + "}";
+  };
   const auto add = [&]<class T>(std::string_view key, const T& value, const auto&... more) {
     std::string text;
     if constexpr (std::is_enum_v<T>) {
       text = std::string(EnumNames<T>::type) +
              "::" + std::string(EnumNames<T>::enumerators[static_cast<std::size_t>(value)]);
     } else if constexpr (std::is_same_v<T, Extent>) {
-      text = "{" + number(value.height) + ", " + number(value.width) + "}";
+      text = extent(value);
+    } else if constexpr (requires {
+                           T::capacity;
+                           value.values;
+                         }) {
+      for (const auto& one : value) {
+        text += text.empty() ? "{" : ", ";
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, Extent>)
+          text += "gov::Extent" + extent(one);
+        else
+          text += number(one);
+      }
+      text += "}";
     } else if constexpr (std::is_same_v<T, LayerTypes>) {
       const index_t layers = std::get<0>(std::tie(more...));
       for (index_t i = 0; i < layers; ++i) text += value.is_sliding(i) ? 's' : 'f';
       text = value.given ? "gov::LayerTypes(\"" + text + "\")" : "gov::LayerTypes::by_rule()";
+    } else if constexpr (std::is_same_v<T, RopeLayers>) {
+      const index_t layers = std::get<0>(std::tie(more...));
+      for (index_t i = 0; i < layers; ++i) text += value.turns(i) ? '1' : '0';
+      text = value.given ? "gov::RopeLayers(\"" + text + "\")" : "gov::RopeLayers()";
+    } else if constexpr (ConfigWord<T>) {
+      text = value.code();
     } else if constexpr (ConfigStruct<T>) {
       text = config_code(value, T{});
     } else {

@@ -117,8 +117,8 @@ struct RoundedProducts {
 };
 
 // Softmax attention of one token's `group` query heads over the keys that they share:
-//   z_j = scale * q.k_j,  p_j = exp(z_j - m) / (sum_i exp(z_i - m) + exp(sink - m)),
-//   out = sum_j p_j v_j
+//   z_j = scale * q.k_j [- slope * (last - j)],  p_j = exp(z_j - m) / (sum_i exp(z_i - m) +
+//   exp(sink - m)), out = sum_j p_j v_j
 // with m the maximum of all z and the sink. Keys come in order of position, in up to two pieces (a
 // ring that wraps), each cut into runs of rows that follow each other. Without any key the output
 // is 0.
@@ -139,9 +139,16 @@ struct AttentionArgs {
   index_t key_stride = 0;       // numbers from one position to the next, keys and values alike
   index_t run = std::numeric_limits<index_t>::max(), run_stride = 0;  // rows; numbers between runs
   const float* sinks = nullptr;                                       // [group] or null
+  const float* slopes = nullptr;  // [group] or null: ALiBi, by the distance from the last key
   double scale = 1;
   T* scores = nullptr;  // scratch [group, count of all pieces]; holds p on return
 };
+
+// The lean of one head's scores.
+template <class T>
+void add_slope(T* scores, index_t keys, float slope) {
+  for (index_t j = 0; j < keys; ++j) scores[j] += T(static_cast<float>(j - (keys - 1)) * slope);
+}
 
 enum class Activation : std::uint8_t {
   gelu,        // x * Phi(x), by erf

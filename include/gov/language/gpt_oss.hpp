@@ -8,6 +8,20 @@
 
 namespace gov {
 
+// What no single key shows; the sentence says what must hold, "" if all does.
+template <class C>
+constexpr std::string_view gpt_oss_problem(const C& c) {
+  if (c.num_attention_heads % c.num_key_value_heads != 0)
+    return "num_attention_heads must be a multiple of num_key_value_heads";
+  if (c.head_dim % 2 != 0) return "head_dim must be even";
+  if (c.num_experts_per_tok > c.num_local_experts)
+    return "num_experts_per_tok must be at most num_local_experts";
+  for (index_t layer = 0; layer < c.num_hidden_layers; ++layer)
+    if (c.layer_types.is_sliding(layer) && c.sliding_window < 1)
+      return "sliding_window must be at least 1 where layer_types has sliding layers";
+  return "";
+}
+
 // config.json of model_type gpt_oss. The defaults are the class's, which are gpt-oss-120b's.
 struct GptOssConfig {
   static constexpr std::string_view model_type = "gpt_oss";
@@ -63,26 +77,15 @@ struct GptOssConfig {
     v("layer_types", self.layer_types, self.num_hidden_layers);
   }
 
-  // What no single key shows; the sentence says what must hold, "" if all does.
-  constexpr std::string_view problem() const {
-    if (num_attention_heads % num_key_value_heads != 0)
-      return "num_attention_heads must be a multiple of num_key_value_heads";
-    if (head_dim % 2 != 0) return "head_dim must be even";
-    if (num_experts_per_tok > num_local_experts)
-      return "num_experts_per_tok must be at most num_local_experts";
-    for (index_t layer = 0; layer < num_hidden_layers; ++layer)
-      if (layer_types.is_sliding(layer) && sliding_window < 1)
-        return "sliding_window must be at least 1 where layer_types has sliding layers";
-    return "";
-  }
+  constexpr std::string_view problem() const { return gpt_oss_problem(*this); }
 };
 
-// The modules of GPT-OSS; configs derive from it.
+// The modules of GPT-OSS and its relatives; configs derive from it.
 struct GptOss {
-  static constexpr AttentionParts attention(const GptOssConfig& config) {
+  static constexpr AttentionParts attention(const auto& config) {
     return {config.attention_bias, config.attention_bias, true, false};
   }
-  static constexpr SwiGlu feed_forward(const GptOssConfig& config) {
+  static constexpr SwiGlu feed_forward(const auto& config) {
     return {config.swiglu_limit, config.swiglu_alpha};
   }
   template <class C>

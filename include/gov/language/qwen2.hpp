@@ -87,4 +87,16 @@ struct Qwen2_0_5b : Qwen2 {
                                       .rope_parameters = {.rope_theta = 1000000}};
 };
 
+struct Qwen2_7b : Qwen2 {
+  static constexpr std::string_view name = "Qwen2_7b";
+  static constexpr Qwen2Config config{.hidden_size = 3584,
+                                      .intermediate_size = 18944,
+                                      .num_hidden_layers = 28,
+                                      .num_attention_heads = 28,
+                                      .num_key_value_heads = 4,
+                                      .vocab_size = 152064,
+                                      .max_position_embeddings = 131072,
+                                      .rope_parameters = {.rope_theta = 1000000}};
+};
+
 }  // namespace gov

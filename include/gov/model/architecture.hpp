@@ -3,9 +3,9 @@
 // model.language_model..., lm_head.weight; a language model alone is model..., lm_head.weight.
 #pragma once
 
+#include "gov/io/name_map.hpp"
 #include "gov/language/decoder.hpp"
 #include "gov/model/explain.hpp"
-#include "gov/model/internvl.hpp"
 
 namespace gov {
 
@@ -31,7 +31,25 @@ struct ArchitectureBase {
   static constexpr index_t vocab_size = geometry.vocab_size;
   static constexpr bool tied = LanguageOf<Cfg>::tied;
   static constexpr bool multimodal = Multimodal<Cfg>;
+  // Image features stand before the text of a call, not in the places of an image token.
+  static constexpr bool prefix_fusion = requires { requires Cfg::prefix_fusion; };
+  static constexpr bool has_markers = false;  // of the text; see below
   using Head = Linear<hidden_size, vocab_size, false>;
+
+  // What the language model's family calls things in a checkpoint.
+  static constexpr NameTable names = [] {
+    if constexpr (requires { LanguageConfig::names; })
+      return LanguageConfig::names;
+    else
+      return NameTable{};
+  }();
+  // What a composition's family calls whole parts, where it has names of its own.
+  static constexpr std::span<const NameTable::Prefix> part_names = [] {
+    if constexpr (Multimodal<Cfg> && requires { Cfg::names; })
+      return std::span<const NameTable::Prefix>(Cfg::names);
+    else
+      return std::span<const NameTable::Prefix>();
+  }();
 };
 
 // The language model alone.
@@ -54,20 +72,30 @@ struct Architecture : ArchitectureBase<Cfg> {
 
 template <Multimodal Cfg>
 struct Architecture<Cfg> : ArchitectureBase<Cfg> {
-  using VisionConfig = typename Cfg::Vision;
-  using Vision = typename VisionConfig::template Tower<VisionConfig>;
-  using Projector = typename Cfg::template Projector<Cfg>;
+  using Images = typename Cfg::template Images<Cfg>;  // from pixels to rows of features
+  using VisionConfig = typename Images::VisionConfig;
+  using Vision = typename Images::Vision;
+  using Projector = typename Images::Projector;
+  // Features go where markers of the prompt say, not to an image token.
+  static constexpr bool has_markers = requires { &Images::positions; };
+  // The pictures that the tower is usually shown: what its image processor cuts out of a larger
+  // one, or, as the views of any resolution, of its own size.
+  static constexpr bool crops =
+      requires { Vision::crop_size; } && !requires { Cfg::config.image_grid_pinpoints; };
+  static constexpr Extent picture_size = [] {
+    if constexpr (crops)
+      return Vision::crop_size;
+    else
+      return Vision::image_size;
+  }();
 
   struct Base {
-    struct Params {
-      typename Vision::Params vision_tower;
-      typename Projector::Params multi_modal_projector;
+    struct Params : Images::Params {
       typename ArchitectureBase<Cfg>::Language::Params language_model;
 
       template <class V, class N, class... P>
       static constexpr void visit(V&& v, const N& name, P&... p) {
-        gov::visit(v, name / "vision_tower", p.vision_tower...);
-        gov::visit(v, name / "multi_modal_projector", p.multi_modal_projector...);
+        Images::Params::visit(v, name, p...);
         gov::visit(v, name / "language_model", p.language_model...);
       }
     };
@@ -84,36 +112,19 @@ struct Architecture<Cfg> : ArchitectureBase<Cfg> {
       gov::visit(v, name / "lm_head", p.lm_head...);
     }
   };
-
-  // The hidden state that the projector reads, counted from the embedding; -1 is the last one after
-  // the tower's optional final norm.
-  static constexpr index_t feature_layer = [] {
-    constexpr index_t layer = Cfg::config.vision_feature_layer;
-    constexpr index_t layers = VisionConfig::config.num_hidden_layers;
-    static_assert(-layers - 1 <= layer && layer <= layers,
-                  "gov: vision_feature_layer must name one of the tower's hidden states");
-    return layer < -1 ? layers + 1 + layer : layer;
-  }();
-
-  // Tokens of the tower that reach the projector; they form a square grid.
-  static constexpr index_t selected_tokens(index_t height, index_t width) {
-    const bool drops_class = Cfg::config.vision_feature_select_strategy == FeatureSelect::default_;
-    return Vision::tokens(height, width) - (drops_class ? 1 : 0);
-  }
-  static constexpr index_t grid(index_t height, index_t width) {
-    index_t side = 0;
-    while ((side + 1) * (side + 1) <= selected_tokens(height, width)) ++side;
-    return side;
-  }
-  static constexpr bool foldable(index_t height, index_t width) {
-    const index_t side = grid(height, width);
-    return side > 0 && side * side == selected_tokens(height, width) && side % Projector::fold == 0;
-  }
-  // Language-model tokens of one tile.
-  static constexpr index_t image_tokens(index_t height, index_t width) {
-    const index_t side = grid(height, width) / Projector::fold;
-    return side * side;
-  }
 };
+
+// How checkpoints of a Cfg are named.
+template <class Cfg>
+Naming naming_of() {
+  using A = Architecture<Cfg>;
+  std::string tower_prefix;
+  if constexpr (requires { A::Vision::checkpoint_prefix; })
+    tower_prefix = std::string(A::Vision::checkpoint_prefix) + ".";
+  Naming naming{Multimodal<Cfg>, A::names, tower_prefix, A::part_names};
+  if constexpr (requires { &Cfg::template original_projector_name<Cfg>; })
+    naming.projector = &Cfg::template original_projector_name<Cfg>;
+  return naming;
+}
 
 }  // namespace gov

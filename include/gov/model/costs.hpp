@@ -47,7 +47,8 @@ struct LanguageSizes {
     LanguageSizes sizes;
     for (const auto& p : parameters) {
       const auto has = [&](std::string_view part) { return p.name.find(part) != p.name.npos; };
-      if (has("vision_tower") || has("multi_modal_projector")) continue;
+      if (p.of_images()) continue;
+      if (has("embed_positions")) continue;  // one row of it is read
       if (has("embed_tokens")) {
         sizes.embedding_row = size(p) / static_cast<double>(p.out);
         if (Architecture<Cfg>::tied) sizes.head = size(p);
@@ -148,14 +149,13 @@ StepBytes prefill_bytes(const std::vector<ParameterRef>& parameters, index_t fir
 inline double tile_bytes(const std::vector<ParameterRef>& parameters) {
   double bytes = 0;
   for (const auto& p : parameters)
-    if (p.name.find("vision_tower") != p.name.npos ||
-        p.name.find("multi_modal_projector") != p.name.npos)
+    if (p.of_images())
       bytes +=
           static_cast<double>(p.data_bytes(p.storage->format) + p.scales_bytes(p.storage->format));
   return bytes;
 }
 
-// One tile of the tower's own size, to projected features.
+// One tile or picture of the usual size, to projected features.
 template <class Cfg>
 double tile_flops(const std::vector<ParameterRef>& parameters) {
   if constexpr (!Multimodal<Cfg>) {
@@ -163,22 +163,23 @@ double tile_flops(const std::vector<ParameterRef>& parameters) {
     return 0;
   } else {
     using A = Architecture<Cfg>;
-    constexpr auto& v = A::VisionConfig::config;
-    const index_t tokens = A::Vision::tokens(v.image_size.height, v.image_size.width);
-    const index_t features = A::image_tokens(v.image_size.height, v.image_size.width);
-    const index_t layers = A::feature_layer < 0 ? v.num_hidden_layers : A::feature_layer;
-    double flops = 4.0 * static_cast<double>(layers * tokens * tokens * v.hidden_size);
+    using Vision = typename A::Vision;
+    constexpr Extent size = A::picture_size;
+    const index_t tokens = Vision::tokens(size.height, size.width),
+                  features = A::Images::image_tokens(size.height, size.width),
+                  layers = A::Images::deepest;
+    double flops = 4.0 * static_cast<double>(layers * tokens * tokens * Vision::hidden_size);
     for (const auto& p : parameters) {
       const auto has = [&](std::string_view part) { return p.name.find(part) != p.name.npos; };
       if (!p.is_matrix) continue;
       const double numbers = 2 * static_cast<double>(p.size());
       if (has("multi_modal_projector"))
         flops += numbers * static_cast<double>(features);
-      else if (has("vision_tower") && has("patch_embeddings"))
-        flops += numbers * static_cast<double>(tokens - 1);
+      else if (has("vision_tower") && (has("patch_embedding") || has("vision_tower.projection")))
+        flops += numbers * static_cast<double>(tokens - Vision::prefix_tokens);
       else if (has("vision_tower"))
         flops += numbers * static_cast<double>(tokens * layers) /
-                 static_cast<double>(v.num_hidden_layers);
+                 static_cast<double>(Vision::num_hidden_layers);
     }
     return flops;
   }

@@ -60,18 +60,24 @@ consteval bool explain() {
       static_assert(Cfg::Vision::config.problem() == "",
                     "gov: Vision::config does not hold together: hidden_size must be a multiple of "
                     "num_attention_heads, image_size of patch_size");
-    constexpr bool has_config = requires { Cfg::config.downsample_ratio; };
+    constexpr bool has_config = requires { Cfg::config.problem(); };
     static_assert(
         has_config,
-        "gov: a Cfg with a Vision needs `static constexpr gov::InternVlConfig config{...}`");
+        "gov: a Cfg with a Vision needs `static constexpr gov::InternVlConfig config{...}`, or the "
+        "config struct of the family that it derives from");
     if constexpr (has_config) {
+      constexpr bool has_images = requires { typename Cfg::template Images<Cfg>; };
+      static_assert(has_images,
+                    "gov: a Cfg with a Vision must say how images become features (`Images`); "
+                    "derive from gov::InternVl or another family to take its way");
       constexpr bool has_projector = requires { typename Cfg::template Projector<Cfg>; };
       static_assert(
           has_projector,
           "gov: a Cfg with a Vision must choose a Projector; derive from gov::InternVl to "
           "take its choice");
       static_assert(Cfg::config.problem() == "",
-                    "gov: downsample_ratio must be 1 over a whole number");
+                    "gov: downsample_ratio must be 1 over a whole number, or what else "
+                    "Cfg::config.problem() says of another family");
     }
     if constexpr (has_language)
       return explain_language<typename Cfg::Language>();
@@ -80,6 +86,16 @@ consteval bool explain() {
   } else {
     return explain_language<Cfg>();
   }
+}
+
+// What latent feedback (coconut.hpp) asks of an Architecture.
+template <class A>
+consteval bool explain_feedback() {
+  using Table = decltype(A::Language::Tokens::Params::weight);
+  static_assert(Table::in == A::hidden_size,
+                "gov: COCONUT feeds hidden states back as embeddings: hidden_size must be the "
+                "width of embed_tokens");
+  return true;
 }
 
 }  // namespace gov

@@ -1,9 +1,11 @@
 // What goes into a forward pass and what comes out.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <stop_token>
 
+#include "gov/core/config.hpp"
 #include "gov/core/tensor.hpp"
 
 namespace gov {
@@ -16,11 +18,20 @@ struct PixelView {
 };
 
 // The next tokens of a sequence: ids, or embeddings in their place. Image features go, in order, to
-// the positions of the image token (its id, or its embedding in every channel).
+// the positions of the image token (its id, or its embedding in every channel), or before the text
+// in a model with prefix fusion.
 struct Inputs {
   std::span<const int> input_ids{};
   PixelView pixel_values{};
-  Rows<const float> inputs_embeds{};  // [tokens, hidden]
+  Rows<const float> inputs_embeds{};      // [tokens, hidden]
+  std::span<const Extent> image_sizes{};  // of each image before it was cut up (llava_next)
+  // Frames of each picture (1) and video, in the order of the prompt (llava_gpt2). Empty: one frame
+  // is a picture, more are videos.
+  std::span<const index_t> frames{};
+  // [tokens]: which of them are an image's, for routers that ask (GPT-OSS-Vision) and observers.
+  // Empty: those that pixel_values go to.
+  std::span<const std::uint8_t> modality{};
+  bool feedback = false;  // Session::thought() stands in place of the first id's embedding
   index_t rows() const {
     return inputs_embeds.rows > 0 ? inputs_embeds.rows : static_cast<index_t>(input_ids.size());
   }

@@ -5,25 +5,27 @@
 
 #include <cmath>
 
+#include "gov/language/qwen2.hpp"
+#include "gov/model/tile_features.hpp"
 #include "gov/nn/geometry.hpp"
 #include "gov/projector/pixel_shuffle_mlp.hpp"
+#include "gov/vision/intern_vit.hpp"
 
 namespace gov {
-
-enum class FeatureSelect { default_, full };
-
-template <>
-struct EnumNames<FeatureSelect> {
-  static constexpr std::string_view type = "gov::FeatureSelect";
-  static constexpr std::array<std::pair<std::string_view, FeatureSelect>, 2> values{
-      {{"default", FeatureSelect::default_}, {"full", FeatureSelect::full}}};
-  static constexpr std::array<std::string_view, 2> enumerators{"default_", "full"};
-};
 
 // The keys of config.json outside vision_config and text_config.
 struct InternVlConfig {
   static constexpr std::string_view model_type = "internvl";
-  static constexpr std::string_view type = "gov::InternVlConfig";
+  static constexpr std::string_view type = "gov::InternVlConfig", modules = "gov::InternVl";
+  static constexpr std::string_view header = "gov/model/internvl.hpp";
+  static constexpr std::string_view architecture = "InternVLForConditionalGeneration";
+  // in OpenGVLab's spelling
+  static constexpr std::string_view chat_model_type = "internvl_chat",
+                                    chat_architecture = "InternVLChatModel";
+  static constexpr std::string_view image_token_key = "image_token_id";
+  static constexpr int image_token_id = 151667;  // where config.json does not say it
+  using Vision = InternVitConfig;                // where vision_config does not say its model_type
+  using Text = Qwen2Config;                      // nor text_config
 
   double downsample_ratio = 0.5;
   kernel::Activation projector_hidden_act = kernel::Activation::gelu;
@@ -32,6 +34,8 @@ struct InternVlConfig {
   PsVersion ps_version = PsVersion::v2;
   bool tie_word_embeddings = false;
 
+  // transformers' class ties by default, though its checkpoints are untied.
+  static constexpr InternVlConfig class_defaults() { return {.tie_word_embeddings = true}; }
   constexpr index_t fold() const { return static_cast<index_t>(1 / downsample_ratio + 0.5); }
   friend constexpr bool operator==(const InternVlConfig&, const InternVlConfig&) = default;
 
@@ -52,10 +56,14 @@ struct InternVlConfig {
 };
 
 struct InternVl {
+  static constexpr bool reads_last_hidden_state = true;
   template <class Cfg>
-  using Projector = PixelShuffleMlp<Cfg::Vision::config.hidden_size,
-                                    geometry_of(Cfg::Language::config).hidden_size,
-                                    Cfg::config.fold(), Cfg::config.projector_hidden_act>;
+  using Projector =
+      PixelShuffleMlp<Cfg::Vision::config.hidden_size,
+                      geometry_of(Cfg::Language::config).hidden_size, Cfg::config.fold(),
+                      Cfg::config.projector_hidden_act, Cfg::config.ps_version>;
+  template <class Cfg>
+  using Images = TileFeatures<Cfg>;
 };
 
 }  // namespace gov

@@ -18,6 +18,7 @@
 #include "gov/io/sharded.hpp"
 #include "gov/kernel/backend.hpp"
 #include "gov/kernel/quantize.hpp"
+#include "gov/model/architecture.hpp"
 #include "gov/model/parameter_list.hpp"
 #include "gov/model/storage_policy.hpp"
 #include "gov/model/system_memory.hpp"
@@ -51,15 +52,16 @@ struct LoadedWeights {
 class Loader {
  public:
   Loader(std::shared_ptr<const CheckpointFiles> files, std::vector<ParameterRef> parameters,
-         bool multimodal, LoadOptions options)
+         Naming naming, LoadOptions options)
       : files_(std::move(files)), parameters_(std::move(parameters)), options_(std::move(options)) {
+    for (const auto& tensor : files_->tensors()) naming.look_at(tensor.entry->name);
     layout_ =
-        detect_layout([this](std::string_view name) { return files_->contains(name); }, multimodal);
+        detect_layout([this](std::string_view name) { return files_->contains(name); }, naming);
     Problems problems(files_->path());
-    std::map<std::string, index_t> fused;  // rows of a fused tensor that are taken
-    for (const auto& parameter : parameters_) plan(parameter, multimodal, fused, problems);
+    std::map<std::string, FusedRows> fused;
+    for (const auto& parameter : parameters_) plan(parameter, naming, fused, problems);
     for (auto& item : items_)
-      if (item.spelled.parts > 1 && item.spelled.part == 0) check_fused(item, fused, problems);
+      if (item.spelled.is_fused() && item.spelled.is_first()) check_fused(item, fused, problems);
     for (const auto& tensor : files_->tensors())
       if (!used_.contains(tensor.entry->name) && !is_leftover(tensor.entry->name))
         problems.add({Errc::checkpoint_mismatch, tensor.file->path(), tensor.entry->name,
@@ -71,15 +73,12 @@ class Loader {
   index_t block_bytes() const {
     index_t bytes = 0;
     for (const auto& item : items_) bytes += item.owned_bytes;
+    for (const auto* absent : absent_) bytes += zero_bytes(*absent);
     return bytes;
-  }
-  // [rows, columns] -> [columns, rows], elements of 2 or 4 bytes.
-  static void transpose(const std::byte* from, index_t rows, index_t columns, index_t element,
-                        std::byte* to) {
-    gov::transpose(from, rows, columns, element, to);
   }
   Layout layout() const { return layout_; }
   const std::map<std::string, kernel::QuantizeError>& conversion_errors() const { return errors_; }
+  const std::vector<std::string>& absent() const { return absent_names_; }
 
   LoadedWeights load(ThreadPool& pool) {
     LoadedWeights weights{AlignedBuffer(block_bytes()), {}, layout_, {}};
@@ -113,6 +112,11 @@ class Loader {
     for (const auto& item : items_)
       *item.parameter->storage = {item.held, item.stored_as, item.data,
                                   is_blocked(item.held) ? item.scales : nullptr};
+    for (const auto* absent : absent_) {
+      *absent->storage = {Format::f32, DType::F32, weights.block.data() + offset, nullptr};
+      std::memset(absent->storage->data, 0, static_cast<std::size_t>(zero_bytes(*absent)));
+      offset += zero_bytes(*absent);
+    }
     if (options_.map) weights.maps.push_back(files_);
     return weights;
   }
@@ -150,18 +154,18 @@ class Loader {
   const CheckpointFiles::Tensor* find(const std::string& name) {
     const auto* tensor = files_->find(name);
     // A checkpoint of the base class has no "model." before its names.
-    constexpr std::string_view prefix = "model.";
-    if (!tensor && std::string_view(name).starts_with(prefix))
-      tensor = files_->find(name.substr(prefix.size()));
+    for (const std::string_view prefix : {"model.", "transformer."})
+      if (!tensor && std::string_view(name).starts_with(prefix))
+        tensor = files_->find(name.substr(prefix.size()));
     if (tensor) used_.insert(tensor->entry->name);
     return tensor;
   }
 
-  void plan(const ParameterRef& p, bool multimodal, std::map<std::string, index_t>& fused,
+  void plan(const ParameterRef& p, const Naming& naming, std::map<std::string, FusedRows>& fused,
             Problems& problems) {
-    Item item{&p, spell(layout_, p.name, multimodal)};
+    Item item{&p, spell(layout_, p.name, naming)};
     const bool told =
-        item.spelled.part > 0;  // what is wrong with a fused tensor is said with its first part
+        !item.spelled.is_first();  // what is wrong with a fused tensor is said with its first part
     const auto wrong = [&](const CheckpointFiles::Tensor& tensor, std::string expected,
                            std::string found) {
       if (told) return;
@@ -181,7 +185,7 @@ class Loader {
       item.stored = q8 ? Format::q8 : Format::mxfp4;
       std::vector<index_t> blocks{p.out, p.in / block_size, 16}, scales{p.out, p.in / block_size};
       if (q8) blocks = {p.out, p.in};
-      if (p.is_expert)
+      if (p.is_stack())
         blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
       if (p.in % block_size != 0 || item.tensor->entry->shape != blocks ||
           item.tensor->entry->dtype != DType::U8)
@@ -193,10 +197,12 @@ class Loader {
       item.stored_as = DType::U8;
     } else {
       item.tensor = find(item.spelled.name);
+      if (!item.tensor && p.is_optional)
+        return absent_.push_back(&p), absent_names_.push_back(item.spelled.name);
       if (!item.tensor) {
         if (!told)
           problems.add({Errc::checkpoint_mismatch, files_->path(), item.spelled.name,
-                        "a tensor" + (item.spelled.parts > 1 ? "" : " " + shape_text(p.shape)),
+                        "a tensor" + (item.spelled.is_fused() ? "" : " " + shape_text(p.shape)),
                         "nothing"});
         return;
       }
@@ -208,13 +214,11 @@ class Loader {
         case DType::F16: item.stored = Format::f16; break;
         default: return wrong(*item.tensor, "F32, BF16 or F16", describe(*item.tensor));
       }
-      item.transposed = p.is_expert && item.spelled.experts_transposed;
+      item.transposed = p.is_turned || (p.is_stack() && item.spelled.experts_transposed);
       std::vector<index_t> shape = p.shape;
-      if (p.is_expert && !item.transposed) shape = {p.experts, p.out, p.in};
-      if (item.spelled.parts > 1) {
-        index_t& rows = fused[item.spelled.name];
-        item.first_row = rows;
-        rows += p.is_matrix ? p.out : p.in;
+      if (p.is_stack() && !item.transposed) shape = {p.experts, p.out, p.in};
+      if (item.spelled.is_fused()) {
+        item.first_row = fused[item.spelled.name].take(item.spelled, p.is_matrix ? p.out : p.in);
       } else if (entry.shape != shape) {
         return wrong(*item.tensor, shape_text(shape), shape_text(entry.shape));
       }
@@ -224,9 +228,10 @@ class Loader {
                             : Format::f32;
     if (options_.map && item.transposed && item.held == item.stored)
       return wrong(*item.tensor,
-                   "experts that lie [experts, out, in], to be mapped (load without map, or from "
-                   "gov quantize)",
-                   "experts that lie [experts, in, out], as transformers writes dense ones");
+                   "weights that lie [..., out, in], to be mapped (load without map, or from gov "
+                   "quantize)",
+                   "[experts, in, out] or [in, out], as transformers writes dense experts and "
+                   "GPT-2's weights");
     item.viewed = options_.map && item.held == item.stored && aligned(item);
     if (!item.viewed)
       item.owned_bytes = round_up(p.data_bytes(item.held), cache_line) +
@@ -234,14 +239,18 @@ class Loader {
     items_.push_back(item);
   }
 
+  static index_t zero_bytes(const ParameterRef& p) {
+    return round_up(p.data_bytes(Format::f32), cache_line);
+  }
+
   static std::string describe(const CheckpointFiles::Tensor& tensor) {
     return std::string(to_string(tensor.entry->dtype)) + " " + shape_text(tensor.entry->shape);
   }
 
   // A fused tensor holds exactly its parts' rows, as wide as they are.
-  void check_fused(const Item& item, const std::map<std::string, index_t>& fused,
+  void check_fused(const Item& item, const std::map<std::string, FusedRows>& fused,
                    Problems& problems) const {
-    std::vector<index_t> shape{fused.at(item.spelled.name)};
+    std::vector<index_t> shape = fused.at(item.spelled.name).shape();
     if (item.parameter->is_matrix) shape.push_back(item.parameter->in);
     if (item.tensor->entry->shape != shape)
       problems.add({Errc::checkpoint_mismatch, item.tensor->file->path(), item.spelled.name,
@@ -333,10 +342,14 @@ class Loader {
     return {item.tensor, skip + task.first * unit, (task.last - task.first) * unit};
   }
 
+  static index_t bytes_of(const Task& task) {  // that it reads or looks at
+    return task.kind == Kind::look ? task.last - task.first : source(task).bytes;
+  }
+
   void run(ThreadPool& pool, std::vector<Task>& tasks) const {
     std::mutex reporting;
     index_t reports = 0, done = 0, total = 0;
-    for (const Task& task : tasks) total += task.last - task.first;
+    for (const Task& task : tasks) total += bytes_of(task);
     const auto count = static_cast<index_t>(tasks.size());
     const bool drop = !options_.map && options_.drop_pages.value_or(crowded());
     const index_t ahead = 8 * pool.size();  // tasks whose part the system reads meanwhile
@@ -354,7 +367,7 @@ class Loader {
       perform(task);
       if (drop) source(task).drop();
       const std::lock_guard<std::mutex> lock(reporting);  // so that shares only rise
-      ++reports, done += task.last - task.first;
+      ++reports, done += bytes_of(task);
       if (options_.progress && (reports % 16 == 0 || reports == count))
         options_.progress("loading", static_cast<double>(done) / static_cast<double>(total));
     });
@@ -476,6 +489,8 @@ class Loader {
   LoadOptions options_;
   Layout layout_{};
   std::vector<Item> items_;
+  std::vector<const ParameterRef*> absent_;  // optional ones that the files lack, and are 0
+  std::vector<std::string> absent_names_;    // as this layout calls them
   std::set<std::string> used_;
   const kernel::Kernels<float>& kernels_ = kernel::best_kernels<float>();
   std::map<std::string, kernel::QuantizeError> errors_;  // of parameters that were converted

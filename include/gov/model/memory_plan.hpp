@@ -92,14 +92,19 @@ index_t tile_scratch_bytes() {
     return 0;
   } else {
     using A = Architecture<Cfg>;
-    constexpr auto& v = A::VisionConfig::config;
-    const index_t height = v.image_size.height, width = v.image_size.width;
-    const index_t tokens = A::Vision::tokens(height, width);
-    const index_t layer = tokens * (6 * v.hidden_size + v.intermediate_size);
-    const index_t patches = tokens * A::Vision::patch;
-    const index_t folded =
-        A::image_tokens(height, width) * (A::Projector::width + 2 * A::hidden_size);
-    return (tokens * v.hidden_size + std::max({layer, patches, folded})) * index_t{sizeof(T)};
+    if constexpr (requires { A::Images::scratch(); }) {
+      return A::Images::scratch() * index_t{sizeof(T)};
+    } else {
+      using Vision = typename A::Vision;
+      constexpr Extent size = Vision::image_size;
+      constexpr auto count = static_cast<index_t>(A::Images::feature_layers.size());
+      constexpr index_t layers = count > 1 ? count + 1 : 1;  // side by side, and the tower's own
+      const index_t tokens = Vision::tokens(size.height, size.width),
+                    features = A::Images::image_tokens(size.height, size.width);
+      return (tokens * layers * Vision::hidden_size + features * A::hidden_size +
+              std::max(Vision::scratch(tokens), A::Projector::scratch(features))) *
+             index_t{sizeof(T)};
+    }
   }
 }
 
@@ -172,7 +177,7 @@ std::vector<MemoryChoice> memory_choices(const std::shared_ptr<const CheckpointF
     ModelData<Cfg> data;
     LoadOptions load;
     load.storage = parse_storage(name);
-    const Loader loader(files, parameter_list(data.params), Multimodal<Cfg>, load);
+    const Loader loader(files, parameter_list(data.params), naming_of<Cfg>(), load);
     choices.push_back(
         {std::string(name), plan_memory<Cfg>(loader.block_bytes(), options, sessions, threads)});
   }

@@ -1,7 +1,8 @@
 // Random weights as transformers initialises a fresh model: matrices, embeddings and sinks N(0,
-// 0.02), norms 1 (0 where 1 is added), layer scales 0.1, biases 0. For benchmarks and prototypes of
-// any geometry, in any storage: numbers are drawn in the format that holds them, so 21 billion take
-// seconds. Each row's depend on the seed, its parameter and its own number, never on threads.
+// 0.02), norms 1 (0 where 1 is added), layer scales 0.1 or 1, biases 0. For benchmarks and
+// prototypes of any geometry, in any storage: numbers are drawn in the format that holds them, so
+// 21 billion take seconds. Each row's depend on the seed, its parameter and its own number, never
+// on threads.
 //
 // Not quite normal: f32 are sums of four uniforms (kurtosis 2.7, within 3.5 sigma); bf16 and f16
 // take 4,096 normal quantiles (within 3.7 sigma), q8 and mxfp4 256 (kurtosis above 2.4, within 2.9
@@ -178,9 +179,12 @@ inline void draw_16(Rng& rng, const std::array<std::uint16_t, 4096>& values, ind
 // Parameters that are not drawn.
 inline std::optional<float> constant_of(std::string_view name, bool is_offset = false) {
   if (is_offset) return 0.0f;
-  if (name.find("norm") != name.npos && name.ends_with("weight")) return 1.0f;
-  if (name.find("lambda_") != name.npos) return 0.1f;
-  for (const std::string_view end : {"bias", "cls_token", "position_embeddings"})
+  const bool norm = name.find("norm") != name.npos || name.find(".ln_") != name.npos;
+  if (norm && name.ends_with("weight")) return 1.0f;
+  if (name.find("lambda_") != name.npos) return 0.1f;  // InternViT's
+  if (name.ends_with("lambda1")) return 1.0f;          // DINOv2's
+  for (const std::string_view end :
+       {"bias", "cls_token", "position_embeddings", "mask_token", "register_tokens"})
     if (name.ends_with(end)) return 0.0f;
   return std::nullopt;
 }

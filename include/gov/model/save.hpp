@@ -10,14 +10,15 @@
 #include "gov/io/name_map.hpp"
 #include "gov/io/safetensors_writer.hpp"
 #include "gov/model/load.hpp"
+#include "gov/model/transpose.hpp"
 
 namespace gov {
 
 class Saver {
  public:
-  Saver(std::vector<ParameterRef> parameters, Layout layout, bool multimodal)
+  Saver(std::vector<ParameterRef> parameters, Layout layout, const Naming& naming)
       : parameters_(std::move(parameters)) {
-    for (const auto& p : parameters_) add(p, spell(layout, p.name, multimodal));
+    for (const auto& p : parameters_) add(p, spell(layout, p.name, naming));
     for (auto& [name, tensor] : tensors_)
       if (tensor.parts.size() > 1) join(name, tensor);
   }
@@ -63,9 +64,9 @@ class Saver {
   void add(const ParameterRef& p, const SpelledName& name) {
     const Format format = p.storage->format;
     if (!is_blocked(format)) {
-      const bool transposed = p.is_expert && name.experts_transposed;
+      const bool transposed = p.is_turned || (p.is_stack() && name.experts_transposed);
       std::vector<index_t> shape = p.shape;
-      if (p.is_expert && !transposed) shape = {p.experts, p.out, p.in};
+      if (p.is_stack() && !transposed) shape = {p.experts, p.out, p.in};
       // A matrix is held in its dtype; only vectors are held wider than they are stored.
       const DType dtype =
           p.is_matrix && format == Format::f32 ? DType::F32 : dense_dtype(*p.storage);
@@ -80,7 +81,7 @@ class Saver {
                    .found = std::string(to_string(format))});
     std::vector<index_t> blocks{p.out, p.in / block_size, 16}, scales{p.out, p.in / block_size};
     if (format == Format::q8) blocks = {p.out, p.in};
-    if (p.is_expert)
+    if (p.is_stack())
       blocks.insert(blocks.begin(), p.experts), scales.insert(scales.begin(), p.experts);
     put(name.name + std::string(name.blocks), DType::U8, blocks, {&p, Kind::blocks, false, 0});
     put(name.name + std::string(name.scales), format == Format::q8 ? DType::BF16 : DType::U8,
@@ -119,7 +120,7 @@ class Saver {
       const index_t element = row_bytes(s.format, 2) / 2, size = p.out * p.in * element;
       std::vector<std::byte> turned(static_cast<std::size_t>(size));
       for (index_t e = 0; e < p.experts; ++e) {
-        Loader::transpose(s.data + e * size, p.out, p.in, element, turned.data());
+        transpose(s.data + e * size, p.out, p.in, element, turned.data());
         sink(turned);
       }
       return;

@@ -83,12 +83,41 @@ class Session {
             rows(features_, A::hidden_size)};
   }
 
+  // The last row of last_hidden_state, [1, hidden]: what a call with Inputs::feedback begins with,
+  // and may be rewritten before. None where the call before kept none.
+  Rows<T> thought() {
+    const auto rows = std::min<index_t>(1, std::ssize(hidden_) / A::hidden_size);
+    return {hidden_.data() + std::ssize(hidden_) - rows * A::hidden_size, rows, A::hidden_size};
+  }
+
+  // Refuses, as forward() would before any work, what cannot be run.
+  void require_possible(const Inputs& inputs) const { check(inputs, {}); }
+
+  // A point that go_back() returns to, bit for bit, from at most `rows` tokens later: for several
+  // calls that succeed or fail as one. It takes the outputs with it.
+  struct Mark {
+    std::vector<typename KvCache<T>::Journal> journals;
+    std::vector<T> logits, hidden, features;
+  };
+  Mark mark(index_t rows) {
+    Mark mark;
+    mark.journals.resize(state_.layers.size());
+    save(mark.journals, rows);
+    logits_.swap(mark.logits), hidden_.swap(mark.hidden), features_.swap(mark.features);
+    return mark;
+  }
+  void go_back(Mark&& mark) {
+    restore(mark.journals);
+    logits_.swap(mark.logits), hidden_.swap(mark.hidden), features_.swap(mark.features);
+  }
+
   // Projected features of some tiles, [tiles * tokens, hidden]; the sequence does not move.
   template <class O = NoObserver>
-  Rows<const T> get_image_features(const PixelView& pixels, std::stop_token stop = {},
+  Rows<const T> get_image_features(const Inputs& images, std::stop_token stop = {},
                                    O&& observer = {}) {
+    const ArenaScope scope(arena_);
     auto context = make_context(stop);
-    encode(context, pixels, next_features_, observer);
+    encode(context, images, feature_rows(images), next_features_, observer);
     features_.swap(next_features_);
     return outputs().image_hidden_states;
   }
@@ -145,12 +174,27 @@ class Session {
     Session* session;
     const Inputs* inputs;
     std::vector<index_t> image_positions;
+    index_t features = 0;  // rows of image features, the first `prefix` of them before the text
+    index_t prefix = 0;
     index_t done = 0, features_used = 0;
     index_t logits_from = 0, hidden_from = 0;  // rows before them are not kept
 
+    index_t rows() const { return prefix + inputs->rows(); }
     // Of the next `rows`, those before row `from`.
     index_t skipped(index_t from, index_t rows) const {
       return std::clamp<index_t>(from - done, 0, rows);
+    }
+    bool has_images() const { return features > 0 || !inputs->modality.empty(); }
+    // 1 for each of the next `rows` that is an image's, 0 for text.
+    void mark_images(index_t rows, index_t* marks) const {
+      for (index_t i = 0; i < rows; ++i) marks[i] = done + i < prefix;
+      if (inputs->modality.empty())
+        for (const index_t at : image_positions) {
+          if (done <= at && at < done + rows) marks[at - done] = 1;
+        }
+      else
+        for (index_t i = std::clamp<index_t>(prefix - done, 0, rows); i < rows; ++i)
+          marks[i] = inputs->modality[static_cast<std::size_t>(done + i - prefix)] != 0;
     }
   };
 
@@ -179,18 +223,17 @@ class Session {
                        .found = "one twice"});
     }
     for (auto& part : parts) {
-      lead.encode(context, part.inputs->pixel_values, part.session->next_features_, observer);
-      const index_t rows =
-          static_cast<index_t>(part.session->next_features_.size()) / A::hidden_size;
-      if (rows > 0) part.session->find_placeholders(part, context);
-      require_equal_counts(static_cast<index_t>(part.image_positions.size()), rows);
+      lead.encode(context, *part.inputs, part.features, part.session->next_features_, observer);
+      if (A::prefix_fusion) continue;
+      if (part.features > 0 && !A::has_markers) part.session->find_placeholders(part, context);
+      require_equal_counts(static_cast<index_t>(part.image_positions.size()), part.features);
     }
     for (auto& part : parts) part.session->begin(part);
     try {
       while (step(context, parts, lead.chunk_, observer)) {
       }
     } catch (...) {
-      for (auto& part : parts) part.session->roll_back();
+      for (auto& part : parts) part.session->restore(part.session->journals_);
       throw;
     }
     for (auto& part : parts) part.session->show();
@@ -198,7 +241,6 @@ class Session {
 
   // Everything that can be refused before any work.
   Part check(const Inputs& inputs, const ForwardOptions& options) const {
-    const index_t rows = inputs.rows();
     const auto refuse = [](Errc code, std::string field, std::string expected, std::string found) {
       throw Error({.code = code,
                    .file = {},
@@ -208,24 +250,40 @@ class Session {
     };
     if (inputs.inputs_embeds.rows > 0 && !inputs.input_ids.empty())
       refuse(Errc::bad_argument, "inputs", "input_ids or inputs_embeds", "both");
-    if (rows == 0) refuse(Errc::bad_argument, "inputs", "at least one token", "none");
+    if (inputs.rows() == 0) refuse(Errc::bad_argument, "inputs", "at least one token", "none");
+    if (inputs.feedback && (inputs.inputs_embeds.rows > 0 || hidden_.empty()))
+      refuse(Errc::bad_argument, "feedback",
+             "input_ids, and a hidden state kept by the call before",
+             hidden_.empty() ? "no hidden state" : "inputs_embeds");
     if (inputs.inputs_embeds.rows > 0 && inputs.inputs_embeds.cols != A::hidden_size)
       refuse(Errc::bad_argument, "inputs_embeds", std::to_string(A::hidden_size) + " columns",
              std::to_string(inputs.inputs_embeds.cols));
+    Part part{const_cast<Session*>(this), &inputs, {}};
+    part.features = feature_rows(inputs);
+    if (A::prefix_fusion) part.prefix = part.features;
+    const int image_id = model_->tokens.image_token_id;
+    if constexpr (A::has_markers)
+      if (part.features > 0)
+        part.image_positions = A::Images::positions(inputs, model_->tokens.markers);
+    const index_t rows = part.rows();
     if (rows > context_ - length())
       refuse(Errc::context_full, "context",
              "at most " + std::to_string(context_ - length()) + " more tokens of " +
                  std::to_string(context_),
              std::to_string(rows));
     for (const int id : inputs.input_ids)
-      if (id < 0 || id >= A::vocab_size)
+      if ((id < 0 && !(image_id < -1 && id == image_id && part.features > 0)) ||
+          id >= A::vocab_size)
         refuse(Errc::bad_argument, "input_ids", "ids in [0, " + std::to_string(A::vocab_size) + ")",
                std::to_string(id));
+    if (!inputs.modality.empty() && std::ssize(inputs.modality) != inputs.rows())
+      refuse(Errc::bad_argument, "modality",
+             std::to_string(inputs.rows()) + " values, one for each token",
+             std::to_string(inputs.modality.size()));
     const auto first_kept = [&](index_t keep) {
       return keep < 0 ? rows : keep == 0 ? 0 : std::max<index_t>(0, rows - keep);
     };
-    Part part{const_cast<Session*>(this), &inputs, {}};
-    part.logits_from = first_kept(options.logits_to_keep);
+    part.logits_from = std::max(part.prefix, first_kept(options.logits_to_keep));
     part.hidden_from = first_kept(options.hidden_to_keep);
     return part;
   }
@@ -244,8 +302,8 @@ class Session {
   }
 
   void begin(const Part& part) {
-    const index_t rows = part.inputs->rows();
-    for (std::size_t i = 0; i < journals_.size(); ++i) state_.layers[i].save(journals_[i], rows);
+    const index_t rows = part.rows();
+    save(journals_, rows);
     next_hidden_.resize(static_cast<std::size_t>((rows - part.hidden_from) * A::hidden_size));
     next_logits_.resize(static_cast<std::size_t>((rows - part.logits_from) * A::vocab_size));
   }
@@ -253,8 +311,12 @@ class Session {
   void show() {
     logits_.swap(next_logits_), hidden_.swap(next_hidden_), features_.swap(next_features_);
   }
-  void roll_back() {
-    for (std::size_t i = 0; i < journals_.size(); ++i) state_.layers[i].restore(journals_[i]);
+  using Journals = std::vector<typename KvCache<T>::Journal>;  // one a layer
+  void save(Journals& journals, index_t rows) {
+    for (std::size_t i = 0; i < journals.size(); ++i) state_.layers[i].save(journals[i], rows);
+  }
+  void restore(const Journals& journals) {
+    for (std::size_t i = 0; i < journals.size(); ++i) state_.layers[i].restore(journals[i]);
   }
 
   // One chunk over all parts; false when nothing was left.
@@ -269,9 +331,8 @@ class Session {
     std::size_t count = 0;
     index_t total = 0;
     for (auto& part : parts) {
-      const index_t rows = std::min(part.inputs->rows() - part.done, chunk - total);
+      const index_t left = part.rows() - part.done, rows = std::min(left, chunk - total);
       if (rows <= 0) continue;
-      const index_t left = part.inputs->rows() - part.done;
       steps[count] = {&part.session->state_, rows, part.session->length() + left};
       owners[count++] = &part;
       total += rows;
@@ -284,6 +345,17 @@ class Session {
       row += steps[i].rows;
     }
     observe(observer, "inputs_embeds", x);
+    context.modality = nullptr;
+    if (std::any_of(parts.begin(), parts.end(), [](const Part& p) { return p.has_images(); })) {
+      const Rows<index_t> marks(context.arena.template allocate<index_t>(total), total, 1);
+      row = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        owners[i]->mark_images(steps[i].rows, marks.row(row));
+        row += steps[i].rows;
+      }
+      context.modality = marks.data;
+      observe(observer, "modality", marks);
+    }
     A::Language::forward(context, data.params.language_model(), data.positions,
                          std::span<const DecoderStep<T>>(steps, count), x, observer);
     keep_logits(context, {owners, count}, {steps, count}, x, observer);
@@ -340,22 +412,33 @@ class Session {
   // x [rows, hidden] = embeddings of the part's next tokens, image features in their places.
   void embed(Context<T>& context, Part& part, Rows<T> x) const {
     const Inputs& inputs = *part.inputs;
+    const auto feature = [&](index_t i) { return next_features_.data() + i * A::hidden_size; };
+    const index_t before = std::clamp<index_t>(part.prefix - part.done, 0, x.rows);
+    if (before > 0) std::copy_n(feature(part.done), before * A::hidden_size, x.data);
+    const Rows<T> text = x.slice(before, x.rows - before);
+    const index_t first = std::max<index_t>(0, part.done - part.prefix);  // of the inputs' rows
     if (inputs.inputs_embeds.rows > 0) {
-      for (index_t i = 0; i < x.rows; ++i)
-        std::copy_n(inputs.inputs_embeds.row(part.done + i), A::hidden_size, x.row(i));
+      for (index_t i = 0; i < text.rows; ++i)
+        std::copy_n(inputs.inputs_embeds.row(first + i), A::hidden_size, text.row(i));
     } else {
-      A::Language::embed(context, model_->params.language_model(),
-                         inputs.input_ids.subspan(static_cast<std::size_t>(part.done),
-                                                  static_cast<std::size_t>(x.rows)),
-                         x);
+      auto ids = inputs.input_ids.subspan(static_cast<std::size_t>(first),
+                                          static_cast<std::size_t>(text.rows));
+      if (model_->tokens.image_token_id < -1) {  // LLaVA's -200, which no row of the table is for
+        auto* const in_table = context.arena.template allocate<int>(text.rows);
+        std::transform(ids.begin(), ids.end(), in_table, [](int id) { return std::max(id, 0); });
+        ids = {in_table, ids.size()};
+      }
+      A::Language::embed(context, model_->params.language_model(), ids, text);
+      if (inputs.feedback && first == 0 && text.rows > 0)
+        std::copy_n(hidden_.data() + std::ssize(hidden_) - A::hidden_size, A::hidden_size,
+                    text.row(0));
     }
     const auto positions = static_cast<index_t>(part.image_positions.size());
     for (; part.features_used < positions; ++part.features_used) {
       const index_t at =
           part.image_positions[static_cast<std::size_t>(part.features_used)] - part.done;
       if (at >= x.rows) break;
-      std::copy_n(next_features_.data() + part.features_used * A::hidden_size, A::hidden_size,
-                  x.row(at));
+      std::copy_n(feature(part.features_used), A::hidden_size, x.row(at));
     }
   }
 
@@ -375,47 +458,29 @@ class Session {
       return model_->params.lm_head.weight.view();
   }
 
+  // The features of a call's images; count is what check() found.
   template <class O>
-  void encode(Context<T>& context, const PixelView& pixels, std::vector<T>& features,
+  void encode(Context<T>& context, const Inputs& inputs, index_t count, std::vector<T>& features,
               O& observer) const {
-    features.clear();
-    if (pixels.count == 0) return;
-    const auto refuse = [](std::string expected, std::string found) {
+    features.resize(static_cast<std::size_t>(count * A::hidden_size));
+    if constexpr (A::multimodal)
+      A::Images::forward(context, model_->params.model, inputs,
+                         Rows<T>(features.data(), count, A::hidden_size), observer);
+    else
+      (void)context, (void)inputs, (void)observer;
+  }
+
+  // Rows of features that the images of a call come to.
+  static index_t feature_rows(const Inputs& inputs) {
+    if constexpr (A::multimodal)
+      return A::Images::rows(inputs);
+    else if (inputs.pixel_values.count > 0)
       throw Error({.code = Errc::bad_argument,
                    .file = {},
                    .field = "pixel_values",
-                   .expected = std::move(expected),
-                   .found = std::move(found)});
-    };
-    if constexpr (!A::multimodal) {
-      (void)context, (void)observer;
-      refuse("no images: this model has no vision tower", std::to_string(pixels.count) + " tiles");
-    } else {
-      constexpr auto& vision = A::VisionConfig::config;
-      const std::string size = std::to_string(pixels.height) + "x" + std::to_string(pixels.width);
-      if (pixels.channels != vision.num_channels)
-        refuse(std::to_string(vision.num_channels) + " channels", std::to_string(pixels.channels));
-      if (!A::foldable(pixels.height, pixels.width))
-        refuse("a tile size whose patches form a square grid that downsample_ratio divides", size);
-      const index_t tokens = A::image_tokens(pixels.height, pixels.width);
-      const index_t skip = A::Vision::tokens(pixels.height, pixels.width) -
-                           A::selected_tokens(pixels.height, pixels.width);
-      features.resize(static_cast<std::size_t>(pixels.count * tokens * A::hidden_size));
-      for (index_t i = 0; i < pixels.count; ++i) {
-        const ArenaScope scope(context.arena);
-        const auto hidden =
-            context.rows(A::Vision::tokens(pixels.height, pixels.width), A::Vision::hidden_size);
-        A::Vision::forward(context, model_->params.model.vision_tower, pixels.tile(i),
-                           pixels.height, pixels.width, A::feature_layer, hidden, observer);
-        A::Projector::forward(
-            context, model_->params.model.multi_modal_projector,
-            hidden.slice(skip, hidden.rows - skip), A::grid(pixels.height, pixels.width),
-            Cfg::config.ps_version,
-            Rows<T>(features.data() + i * tokens * A::hidden_size, tokens, A::hidden_size));
-      }
-      observe(observer, "image_features",
-              Rows<T>(features.data(), pixels.count * tokens, A::hidden_size));
-    }
+                   .expected = "no images: this model has no vision tower",
+                   .found = std::to_string(inputs.pixel_values.count) + " tiles"});
+    return 0;
   }
 
   Model model_;

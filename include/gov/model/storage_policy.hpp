@@ -12,6 +12,7 @@
 
 #include "gov/core/error.hpp"
 #include "gov/core/tensor.hpp"
+#include "gov/model/parameter_list.hpp"
 
 namespace gov {
 
@@ -42,8 +43,7 @@ inline StoragePolicy parse_storage(std::string_view name) {
 // so they are never put into blocks; nor is what 32 does not divide.
 inline Format held_format(const StoragePolicy& policy, Format stored, std::string_view name,
                           bool experts, index_t in) {
-  const bool vision =
-      name.find("vision_tower") != name.npos || name.find("multi_modal_projector") != name.npos;
+  const bool vision = belongs_to_images(name);
   const bool router = name.find(".router.") != name.npos;
   const auto wanted = experts                          ? policy.experts
                       : policy.language_only && vision ? std::nullopt

@@ -14,7 +14,10 @@ namespace gov {
 
 struct AttentionShape {
   index_t heads, kv_heads, head_dim;
-  double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
+  double softmax_scale = 0;  // 0: 1 / sqrt(head_dim)
+  double scale() const {
+    return softmax_scale > 0 ? softmax_scale : 1.0 / std::sqrt(static_cast<double>(head_dim));
+  }
 };
 
 // Scratch for the scores of one unit of work per worker: [workers, group * longest].
@@ -83,13 +86,15 @@ bool rounds_attention(const Context<T>& context, index_t head_dim, bool may_roun
 
 // q, out [tokens, heads * head_dim]: the tokens at positions first_position.. of the sequence whose
 // keys and values, these tokens' own included, lie in `cache`. sinks [heads] or null. may_round:
-// the weights around it are not f32, so that Arithmetic::fast may use bf16 for many tokens.
+// the weights around it are not f32, so that Arithmetic::fast may use bf16 for many tokens. slopes
+// [heads] or null: ALiBi's, which are always computed in f32.
 template <class T, class O>
 void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T> q,
                       KvCache<T>& cache, index_t first_position, const float* sinks, Rows<T> out,
-                      O& observer, index_t layer, bool may_round = false) {
+                      O& observer, index_t layer, bool may_round = false,
+                      const float* slopes = nullptr) {
   if constexpr (std::is_same_v<T, float> && !observes_attention<O>)
-    if (rounds_attention(context, shape.head_dim, may_round, q.rows)) {
+    if (!slopes && rounds_attention(context, shape.head_dim, may_round, q.rows)) {
       const index_t first = cache.first_visible(first_position);
       return rounded_attention(context, shape, q, out, sinks,
                                {.keys = first_position + q.rows - first,
@@ -125,6 +130,7 @@ void causal_attention(Context<T>& context, const AttentionShape& shape, Input<T>
     args.format = cache.format();
     args.key_stride = shape.head_dim, args.run = cache.run(), args.run_stride = cache.run_stride();
     args.sinks = sinks ? sinks + head : nullptr;
+    args.slopes = slopes ? slopes + head : nullptr;
     args.scale = shape.scale();
     args.scores = scratch.row(worker);
     context.kernels.attention(args);

@@ -24,6 +24,7 @@ struct Context {
   Arena& arena;
   std::stop_token stop{};
   Arithmetic arithmetic = Arithmetic::invariant;
+  const index_t* modality = nullptr;  // of the decoder's rows: 1 an image's, 0 text; null: all text
 
   // Scratch rows; give them back with an ArenaScope.
   Rows<T> rows(index_t count, index_t width) {

@@ -62,10 +62,11 @@ void matmul(Context<T>& context, Input<T> x, const WeightView& w, const float* b
   });
 }
 
-template <index_t In, index_t Out, bool HasBias = true>
+// Turned: checkpoints hold the weight [in, out].
+template <index_t In, index_t Out, bool HasBias = true, bool Turned = false>
 struct Linear {
   struct Params {
-    Matrix<Out, In> weight;
+    std::conditional_t<Turned, TurnedMatrix<Out, In>, Matrix<Out, In>> weight;
     present_if<HasBias, Vector<Out>> bias;
 
     template <class V, class N, class... P>

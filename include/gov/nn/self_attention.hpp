@@ -55,9 +55,9 @@ struct SelfAttention {
     }
   };
 
-  // x [tokens, hidden] normed; `angles` turns queries and keys (rotary.hpp); adds to y [tokens,
-  // hidden]. Writes the new keys and values behind each cache's length and leaves committing to the
-  // caller.
+  // x [tokens, hidden] normed; `angles` turns queries and keys (rotary.hpp), but for layers that it
+  // leaves out (nope.hpp); adds to y [tokens, hidden]. Writes the new keys and values behind each
+  // cache's length and leaves committing to the caller.
   template <class T, class Steps, class Angles, class O>
   static void forward(Context<T>& context, const Params& p, const Steps& steps,
                       const Angles& angles, Input<T> x, Rows<T> y, O& observer, index_t layer) {
@@ -67,11 +67,14 @@ struct SelfAttention {
     Query::forward(context, p.q_proj, x, q);
     KeyValue::forward(context, p.k_proj, x, k);
     KeyValue::forward(context, p.v_proj, x, v);
+    bool turned = true;
+    if constexpr (requires { angles.turns(layer); }) turned = angles.turns(layer);
     for_each_row(context, x.rows, q_width + kv_width, [&](index_t t) {
       if constexpr (parts.qk_norm) {
         norm_heads(context, p.q_norm, q.row(t), shape.heads);
         norm_heads(context, p.k_norm, k.row(t), shape.kv_heads);
       }
+      if (!turned) return;
       angles.turn(context, t, q.row(t), shape.heads);
       angles.turn(context, t, k.row(t), shape.kv_heads);
     });

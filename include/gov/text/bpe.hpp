@@ -1,7 +1,7 @@
-// Byte-pair encoding of one piece of text, given as bytes: the adjacent pair whose merge stands
-// first in the list is merged, the leftmost on a tie, until no pair has a merge. Linked list and
-// heap: O(n log n) for any piece. A merge's rank is its place in the list, not the id of what it
-// makes. Not here: the file format (tokenizer_json.hpp), dropout, unknown and byte-fallback tokens.
+// Byte-pair encoding of one piece of text, given as bytes or as symbols (char_symbols.hpp): the
+// adjacent pair whose merge stands first in the list is merged, the leftmost on a tie, until no
+// pair has a merge. Linked list and heap: O(n log n) for any piece. A merge's rank is its place in
+// the list, not the id of what it makes. Not here: the file format (tokenizer_json.hpp), dropout.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +24,12 @@ struct BpeScratch {
     int id;
     std::int32_t previous, next;  // -1: none
   };
+  void add(int id) {
+    const auto place = static_cast<std::int32_t>(symbols.size());
+    if (place > 0) symbols.back().next = place;
+    symbols.push_back({id, place - 1, -1});
+  }
+
   std::vector<Symbol> symbols;
   std::vector<std::uint64_t> heap;  // rank << 32 | position of the left symbol
   std::size_t heap_operations = 0;  // pushes and pops so far, for tests of the cost
@@ -87,29 +93,38 @@ class Bpe {
     return no_rank;
   }
 
-  // Appends the ids of the piece.
+  // Appends the ids of a piece of bytes.
   void encode(std::string_view piece, std::vector<int>& ids, BpeScratch& scratch) const {
-    if (piece.size() > max_piece_bytes)
-      throw Error({.code = Errc::limit_exceeded,
-                   .file = {},
-                   .field = "text",
-                   .expected = "pieces below 2 GiB",
-                   .found = std::to_string(piece.size()) + " bytes"});
-    auto& symbols = scratch.symbols;
-    auto& heap = scratch.heap;
-    symbols.clear(), heap.clear();
-    symbols.reserve(piece.size());
-    for (std::size_t i = 0; i < piece.size(); ++i) {
-      const auto byte = static_cast<unsigned char>(piece[i]);
+    check_length(piece);
+    scratch.symbols.clear();
+    scratch.symbols.reserve(piece.size());
+    for (const char c : piece) {
+      const auto byte = static_cast<unsigned char>(c);
       if (byte_ids_[byte] < 0)
         throw Error({.code = Errc::bad_prompt,
                      .file = {},
                      .field = "text",
                      .expected = "bytes that the vocabulary has a token for",
                      .found = "byte " + std::to_string(byte)});
-      const auto place = static_cast<std::int32_t>(i);
-      symbols.push_back({byte_ids_[byte], place - 1, i + 1 == piece.size() ? -1 : place + 1});
+      scratch.add(byte_ids_[byte]);
     }
+    merge(ids, scratch);
+  }
+
+  static void check_length(std::string_view piece) {
+    if (piece.size() > max_piece_bytes)
+      throw Error({.code = Errc::limit_exceeded,
+                   .file = {},
+                   .field = "text",
+                   .expected = "pieces below 2 GiB",
+                   .found = std::to_string(piece.size()) + " bytes"});
+  }
+
+  // Appends what becomes of the symbols that lie in the scratch.
+  void merge(std::vector<int>& ids, BpeScratch& scratch) const {
+    auto& symbols = scratch.symbols;
+    auto& heap = scratch.heap;
+    heap.clear();
     const auto consider = [&](std::int32_t position) {
       const auto& left = symbols[static_cast<std::size_t>(position)];
       if (left.next < 0) return no_rank;

@@ -2,10 +2,13 @@
 // everything else (its own words and the users') is encoded as plain text, so that no content can
 // become a control token. Adjacent texts are encoded together, as Hugging Face does with the
 // rendered string. The templates themselves: harmony.hpp, internvl_chat.hpp,
-// internvl_gpt_oss_chat.hpp.
+// internvl_gpt_oss_chat.hpp, chat_style.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,10 +39,11 @@ struct Content {
   Kind kind = Kind::text;
   std::string text;
   index_t frames = 0;  // of a video: how many it has, to be checked; 0 takes what VisualTokens says
+  bool inside = false;  // the text around says itself what stands behind the image or video
 
-  static Content of_text(std::string text) { return {Kind::text, std::move(text), 0}; }
-  static Content image() { return {Kind::image, {}, 0}; }
-  static Content video(index_t frames = 0) { return {Kind::video, {}, frames}; }
+  static Content of_text(std::string text) { return {Kind::text, std::move(text), 0, false}; }
+  static Content image() { return {Kind::image, {}, 0, false}; }
+  static Content video(index_t frames = 0) { return {Kind::video, {}, frames, false}; }
 };
 
 struct Message {
@@ -68,10 +72,10 @@ inline Message message(Role role, std::string text, std::string channel = {}) {
 // num_image_token * num_patches for an image, num_image_token for a frame.
 struct VisualTokens {
   std::vector<index_t> images;
-  std::vector<std::vector<index_t>> videos;  // per video, per frame
+  std::vector<std::vector<index_t>> videos;  // per video, per frame or VisualFormat::tracks
 };
 
-// A run of image context tokens in a prompt.
+// A run of image context tokens in a prompt; where markers are counted, they belong to it.
 struct VisualSpan {
   index_t begin = 0, count = 0;
 };
@@ -82,11 +86,19 @@ struct Prompt {
   int image_token_id = -1;          // the id that fills them; -1 in a prompt without any
 };
 
+// The added tokens of a run; "" for none at the start or the end.
+struct VisualMarks {
+  std::string start = "<img>", context = "<IMG_CONTEXT>", end = "</img>";
+  bool counted = false;             // start and end stand for features as well (LLaVA-ST)
+  std::optional<int> context_id{};  // of a context that is no token: LLaVA's -200
+};
+
 // How images and videos are written between texts.
 struct VisualFormat {
-  std::string start = "<img>", context = "<IMG_CONTEXT>", end = "</img>";  // added tokens
-  std::string after = "\n";          // text behind an image or a video
-  std::string frame = "Frame{i}: ";  // text before a frame; {i} counts from 1
+  VisualMarks image{};
+  std::vector<VisualMarks> tracks{};  // of a video that is one visual; none: its frames are images
+  std::string after = "\n";           // text behind an image or a video
+  std::string frame = "Frame{i}: ";   // text before a frame; {i} counts from 1
   std::string between_frames = "\n";
 };
 
@@ -110,6 +122,30 @@ class PromptBuilder {
     prompt_.ids.push_back(control_id(token));
     return *this;
   }
+  // What the tokenizer puts before every text: <s>, <bos>.
+  PromptBuilder& beginning() {
+    flush();
+    const auto before = tokenizer_.beginning();
+    prompt_.ids.insert(prompt_.ids.end(), before.begin(), before.end());
+    beginning_ = prompt_.ids.size();
+    return *this;
+  }
+  // Words of a template whose control tokens a tokenizer may have or not ([INST] is text to some).
+  PromptBuilder& markup(std::string_view words, std::span<const std::string_view> controls) {
+    while (!words.empty()) {
+      std::size_t at = words.npos;
+      std::string_view token;
+      for (const std::string_view control : controls)
+        if (const std::size_t found = words.find(control);
+            found < at && tokenizer_.has_added_token(control))
+          at = found, token = control;
+      text(words.substr(0, at));
+      if (at == words.npos) break;
+      control(token);
+      words.remove_prefix(at + token.size());
+    }
+    return *this;
+  }
   PromptBuilder& content(const std::vector<Content>& parts) {
     for (const Content& part : parts) {
       switch (part.kind) {
@@ -117,6 +153,7 @@ class PromptBuilder {
         case Content::Kind::image: image(); break;
         case Content::Kind::video: video(part.frames); break;
       }
+      if (part.kind != Content::Kind::text && !part.inside) text(format_.after);
     }
     return *this;
   }
@@ -162,8 +199,7 @@ class PromptBuilder {
   void image() {
     if (next_image_ == visuals_.images.size())
       mismatch("images", places(Content::Kind::image), visuals_.images.size());
-    visual(visuals_.images[next_image_++], "images");
-    text(format_.after);
+    visual(visuals_.images[next_image_++], format_.image, "images");
   }
 
   void video(index_t frames) {
@@ -176,27 +212,41 @@ class PromptBuilder {
                    .field = "video frames",
                    .expected = frames ? std::to_string(frames) : "at least one",
                    .found = std::to_string(counts.size())});
+    if (!format_.tracks.empty()) return tracks(counts);
     for (std::size_t i = 0; i < counts.size(); ++i) {
       if (i > 0) text(format_.between_frames);
       std::string label = format_.frame;
       if (const std::size_t at = label.find("{i}"); at != label.npos)
         label.replace(at, 3, std::to_string(i + 1));
       text(label);
-      visual(counts[i], "video frames");
+      visual(counts[i], format_.image, "video frames");
     }
-    text(format_.after);
   }
 
-  void visual(index_t count, std::string_view field) {
-    if (count < 1 || count > max_tokens)
+  // One span over all tracks; a track without tokens is not written.
+  void tracks(const std::vector<index_t>& counts) {
+    const std::size_t first = prompt_.visuals.size();
+    for (std::size_t i = 0; i < std::min(counts.size(), format_.tracks.size()); ++i)
+      if (counts[i] != 0) visual(counts[i], format_.tracks[i], "video tracks");
+    for (std::size_t i = prompt_.visuals.size(); i-- > first + 1; prompt_.visuals.pop_back())
+      prompt_.visuals[i - 1].count += prompt_.visuals[i].count;
+  }
+
+  void visual(index_t count, const VisualMarks& marks, std::string_view field) {
+    const index_t counted =
+        marks.counted ? index_t{!marks.start.empty()} + index_t{!marks.end.empty()} : 0;
+    if (count < 1 + counted || count > max_tokens)
       throw Error({.code = Errc::bad_argument,
                    .file = {},
                    .field = std::string(field),
-                   .expected = "1 to " + std::to_string(max_tokens) + " tokens each",
+                   .expected = std::to_string(1 + counted) + " to " + std::to_string(max_tokens) +
+                               " tokens each",
                    .found = std::to_string(count)});
-    control(format_.start);
-    prompt_.image_token_id = control_id(format_.context);
-    const auto begin = std::ssize(prompt_.ids);
+    flush();
+    auto begin = std::ssize(prompt_.ids);
+    if (!marks.start.empty()) control(marks.start);
+    if (!marks.counted) begin = std::ssize(prompt_.ids);
+    prompt_.image_token_id = marks.context_id ? *marks.context_id : control_id(marks.context);
     if (begin > max_tokens - count)
       throw Error({.code = Errc::limit_exceeded,
                    .file = {},
@@ -204,13 +254,16 @@ class PromptBuilder {
                    .expected = "at most " + std::to_string(max_tokens) + " tokens",
                    .found = "more"});
     prompt_.visuals.push_back({begin, count});
-    prompt_.ids.resize(static_cast<std::size_t>(begin + count), prompt_.image_token_id);
-    control(format_.end);
+    prompt_.ids.resize(prompt_.ids.size() + static_cast<std::size_t>(count - counted),
+                       prompt_.image_token_id);
+    if (!marks.end.empty()) control(marks.end);
   }
 
   void flush() {
     if (run_.empty()) return;
-    tokenizer_.encode_to(run_, prompt_.ids, plain_text);
+    EncodeOptions options = plain_text;
+    options.at_start = prompt_.ids.size() == beginning_;
+    tokenizer_.encode_to(run_, prompt_.ids, options);
     run_.clear();
   }
 
@@ -220,7 +273,7 @@ class PromptBuilder {
   Prompt prompt_;
   std::string run_;
   std::vector<std::pair<std::string, int>> controls_;  // those asked for so far
-  std::size_t next_image_ = 0, next_video_ = 0;
+  std::size_t next_image_ = 0, next_video_ = 0, beginning_ = 0;
 };
 
 }  // namespace gov

@@ -14,11 +14,11 @@ namespace gov {
 class StreamDecoder {
  public:
   explicit StreamDecoder(Tokenizer tokenizer, DecodeOptions options = {})
-      : tokenizer_(std::move(tokenizer)), options_(options) {}
+      : tokenizer_(std::move(tokenizer)), options_(options), state_(tokenizer_.decode_start()) {}
 
   // The text that is complete now; "" while a character waits for its remaining bytes.
   std::string push(int id) {
-    held_ += tokenizer_.piece(id, options_);
+    held_ += tokenizer_.piece(id, state_, options_);
     const std::size_t held = incomplete_utf8_tail(held_);
     std::string text = to_valid_utf8(std::string_view(held_).substr(0, held_.size() - held));
     held_.erase(0, held_.size() - held);
@@ -29,6 +29,7 @@ class StreamDecoder {
   std::string finish() {
     std::string text = to_valid_utf8(held_);
     held_.clear();
+    state_ = tokenizer_.decode_start();
     return text;
   }
 
@@ -37,6 +38,7 @@ class StreamDecoder {
  private:
   Tokenizer tokenizer_;
   DecodeOptions options_;
+  PieceDecoder::State state_;
   std::string held_;  // at most 3 bytes between calls
 };
 

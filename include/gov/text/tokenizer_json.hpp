@@ -1,14 +1,12 @@
-// Reads tokenizer.json (version 1.0): byte-level BPE with what gpt-oss, Qwen2/3, Llama-3 and GPT-2
-// files hold. Every entry is checked: ids, duplicates, merges of unknown tokens. What it cannot do
-// exactly (SentencePiece models, byte_fallback, dropout, unknown patterns and normalizers) it
-// refuses by name. truncation and padding are ignored, as transformers does. Merges come as "a b"
-// or as ["a", "b"].
+// Reads tokenizer.json (version 1.0): BPE over bytes with what gpt-oss, Qwen2/3, Llama-3 and GPT-2
+// files hold, and over characters as those of Llama-2, Mistral and Gemma do. Every entry is
+// checked: ids, duplicates, merges of unknown tokens. What it cannot do exactly (Unigram,
+// WordPiece, dropout, unknown patterns and normalizers) it refuses by name. truncation and padding
+// are ignored, as transformers does. Merges come as "a b" or as ["a", "b"].
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,8 +17,10 @@
 #include "gov/text/added_tokens.hpp"
 #include "gov/text/bpe.hpp"
 #include "gov/text/byte_level.hpp"
-#include "gov/text/nfc.hpp"
-#include "gov/text/split.hpp"
+#include "gov/text/char_symbols.hpp"
+#include "gov/text/normalizer.hpp"
+#include "gov/text/piece_decoder.hpp"
+#include "gov/text/pre_tokenizer.hpp"
 #include "gov/text/vocabulary.hpp"
 
 namespace gov {
@@ -31,12 +31,14 @@ struct TokenizerParts {
   Vocabulary vocabulary;
   Bpe bpe;
   bool ignore_merges = false;  // a piece that is a token needs no merges
-  bool nfc = false;
-  std::vector<SplitPattern> splits;
-  bool add_prefix_space = false;       // of ByteLevel: a space before every piece that has none,
-  bool gpt2_regex = false;             // and its own split after that
+  bool byte_level = false;     // BPE over bytes; otherwise over characters:
+  CharSymbols symbols;
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  PieceDecoder decoder;
+  std::vector<std::string> decoded;    // by id, unless byte_level: what decoder.bytes_of says
   AddedTokenMatcher raw_added;         // looked for in the text as it comes,
-  AddedTokenMatcher normalized_added;  // and in the text after NFC
+  AddedTokenMatcher normalized_added;  // and in the text once normalized
   std::vector<int> before, after;      // what the post-processor puts around a text
 };
 
@@ -47,15 +49,15 @@ class TokenizerReader {
   TokenizerParts read() {
     const std::string_view version = root_.at("version").as_string();
     if (version != "1.0") root_.at("version").fail(Errc::unsupported, "\"1.0\"");
-    read_normalizer();
-    read_pre_tokenizer();
-    read_decoder();
+    read_steps();
     const Json model = root_.at("model");
     read_model_flags(model);
     read_vocabulary(model.at("vocab"));
+    if (!parts_.byte_level) read_symbols(model);
     read_merges(model.at("merges"));
     read_added_tokens();
     if (root_.has_value("post_processor")) read_post_processor(root_.at("post_processor"));
+    if (!parts_.byte_level) decode_all();
     return std::move(parts_);
   }
 
@@ -64,71 +66,27 @@ class TokenizerReader {
   [[noreturn]] static void refuse_type(const Json& json, std::string supported) {
     json.at("type").fail(Errc::unsupported, std::move(supported));
   }
-  // `json` itself, or the members of a Sequence.
-  static std::vector<Json> steps_of(const Json& json, std::string_view key) {
-    if (type_of(json) != "Sequence") return {json};
-    std::vector<Json> steps;
-    for (const Json& step : json.at(key).elements()) steps.push_back(step);
-    return steps;
-  }
 
-  void read_normalizer() {
-    if (!root_.has_value("normalizer")) return;
-    for (const Json& step : steps_of(root_.at("normalizer"), "normalizers")) {
-      if (type_of(step) != "NFC") refuse_type(step, "no normalizer or NFC");
-      parts_.nfc = true;
-    }
-  }
-
-  void read_pre_tokenizer() {
-    const Json all = root_.at("pre_tokenizer");
-    if (all.is_null()) all.fail(Errc::unsupported, "a pre_tokenizer that is or ends in ByteLevel");
-    bool byte_level = false;
-    for (const Json& step : steps_of(all, "pretokenizers")) {
-      if (byte_level) step.fail(Errc::unsupported, "nothing behind ByteLevel");
-      if (type_of(step) == "Split") {
-        read_split(step);
-      } else if (type_of(step) == "ByteLevel") {
-        byte_level = true;
-        parts_.add_prefix_space = step.get_or("add_prefix_space", true);
-        parts_.gpt2_regex = step.get_or("use_regex", true);
-      } else {
-        refuse_type(step, "Split, ByteLevel or a Sequence of them");
-      }
-    }
-    if (!byte_level) all.fail(Errc::unsupported, "a pre_tokenizer that ends in ByteLevel");
-    if (parts_.splits.size() > 8) all.fail(Errc::limit_exceeded, "at most 8 splits");
-  }
-
-  void read_split(const Json& step) {
-    const Json pattern = step.at("pattern");
-    const auto regex = pattern.find("Regex");
-    const auto known = regex ? find_split_pattern(regex->as_string()) : std::nullopt;
-    if (!known)
-      (regex ? *regex : pattern)
-          .fail(Errc::unsupported, "the split pattern of GPT-2, Llama-3, Qwen2 or o200k");
-    // The known patterns cover every text, so that removing what does not match removes nothing.
-    const std::string_view behavior = step.at("behavior").as_string();
-    const bool invert = step.get_or("invert", false);
-    if (!(behavior == "Isolated" && !invert) && !(behavior == "Removed" && invert))
-      step.at("behavior").fail(Errc::unsupported, "Isolated (or Removed with invert)");
-    parts_.splits.push_back(*known);
-  }
-
-  void read_decoder() {
+  void read_steps() {
+    if (root_.has_value("normalizer")) parts_.normalizer = Normalizer::read(root_.at("normalizer"));
     const Json decoder = root_.at("decoder");
-    if (decoder.is_null() || type_of(decoder) != "ByteLevel")
-      decoder.fail(Errc::unsupported, "a ByteLevel decoder");
+    parts_.decoder = PieceDecoder::read(decoder);
+    if (const Json pre_tokenizer = root_.at("pre_tokenizer"); !pre_tokenizer.is_null())
+      parts_.pre_tokenizer = PreTokenizer::read(pre_tokenizer);
+    parts_.byte_level = parts_.pre_tokenizer.byte_level();
+    if (parts_.byte_level != parts_.decoder.byte_level())
+      decoder.fail(Errc::unsupported, parts_.byte_level
+                                          ? "ByteLevel, for the pre_tokenizer is"
+                                          : "another than ByteLevel, or a ByteLevel pre_tokenizer");
   }
 
   void read_model_flags(const Json& model) {
     if (const auto type = model.find("type"); type && type->as_string() != "BPE")
-      refuse_type(model, "BPE (byte-level)");
-    const auto off = [&](std::string_view key) {
-      if (model.has_value(key) && model.at(key).as_bool())
-        model.at(key).fail(Errc::unsupported, "false: SentencePiece models are not read yet");
-    };
-    off("byte_fallback");
+      refuse_type(model, "BPE");
+    if (parts_.byte_level && model.has_value("byte_fallback") &&
+        model.at("byte_fallback").as_bool())
+      model.at("byte_fallback")
+          .fail(Errc::unsupported, "false, for the pre_tokenizer is ByteLevel");
     if (model.has_value("dropout") && model.at("dropout").as_double() != 0)
       model.at("dropout").fail(Errc::unsupported, "null");
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
@@ -136,6 +94,34 @@ class TokenizerReader {
         model.at(key).fail(Errc::unsupported, "null or \"\"");
     if (model.has_value("ignore_merges"))
       parts_.ignore_merges = model.at("ignore_merges").as_bool();
+  }
+
+  void read_symbols(const Json& model) {
+    CharSymbols& symbols = parts_.symbols;
+    if (model.has_value("byte_fallback") && model.at("byte_fallback").as_bool())
+      symbols.set_byte_fallback(parts_.vocabulary);
+    if (model.has_value("fuse_unk")) symbols.fuse_unk = model.at("fuse_unk").as_bool();
+    if (!model.has_value("unk_token")) return;
+    const Json unk = model.at("unk_token");
+    symbols.unk_id = parts_.vocabulary.find(unk.as_string(), false);
+    if (symbols.unk_id < 0) unk.fail(Errc::bad_tokenizer, "a token of the vocabulary");
+  }
+
+  void decode_all() {
+    const Vocabulary& vocabulary = parts_.vocabulary;
+    parts_.decoded.resize(static_cast<std::size_t>(vocabulary.id_end()));
+    for (int id = 0; id < vocabulary.id_end(); ++id)
+      if (const auto* token = vocabulary.get(id))
+        parts_.decoded[static_cast<std::size_t>(id)] =
+            parts_.decoder.bytes_of(vocabulary.bytes(*token));
+  }
+
+  // False for what BPE can find: then `bytes` are what the spelling stands for, which over
+  // characters is itself.
+  bool is_verbatim(std::string_view spelling, std::string& bytes) const {
+    if (parts_.byte_level) return !from_byte_level(spelling, bytes);
+    bytes = spelling;
+    return false;
   }
 
   // An id below the limit.
@@ -171,16 +157,16 @@ class TokenizerReader {
     std::string bytes;
     for (const auto& [token, json] : vocab.items()) {
       if (token.empty()) json.fail(Errc::bad_tokenizer, "tokens that are not empty", "\"\"");
-      const bool verbatim = !from_byte_level(token, bytes);
+      const bool verbatim = is_verbatim(token, bytes);
       const int id = read_id(json);
       check_added(parts_.vocabulary.add(id, verbatim ? token : bytes, verbatim), json, token);
-      if (!verbatim && bytes.size() == 1)
+      if (parts_.byte_level && !verbatim && bytes.size() == 1)
         parts_.bpe.set_byte(static_cast<unsigned char>(bytes.front()), id);
     }
   }
 
   int find_model_token(std::string_view spelling, std::string& bytes) const {
-    const bool verbatim = !from_byte_level(spelling, bytes);
+    const bool verbatim = is_verbatim(spelling, bytes);
     return parts_.vocabulary.find(verbatim ? spelling : bytes, verbatim);
   }
 
@@ -261,12 +247,14 @@ class TokenizerReader {
       check_added(vocabulary.add(token.id, token.content, true), json.at("id"), token.content);
     }
     vocabulary.mark_added(token.id, token.special);
-    if (token.normalized && parts_.nfc) token.content = to_nfc(token.content);
+    if (token.normalized) token.content = parts_.normalizer.apply(token.content);
+    if (token.content.empty() || token.content.size() > AddedTokenMatcher::max_content_bytes)
+      json.fail(Errc::bad_tokenizer, "1 to 1024 bytes once normalized");
     (token.normalized ? parts_.normalized_added : parts_.raw_added).add(std::move(token));
   }
 
   void read_post_processor(const Json& all) {
-    for (const Json& step : steps_of(all, "processors")) {
+    for (const Json& step : tokenizer_steps(all, "processors")) {
       if (type_of(step) == "ByteLevel") continue;  // moves offsets only
       if (type_of(step) != "TemplateProcessing")
         refuse_type(step, "ByteLevel, TemplateProcessing or a Sequence of them");

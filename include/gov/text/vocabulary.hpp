@@ -1,6 +1,7 @@
 // The tokens of a tokenizer: id -> bytes and bytes -> id. Ids may have gaps, but not so wide that a
-// small file makes a large table. Model tokens are bytes (byte-level spelling undone); added tokens
-// and model tokens that are no byte-level spelling are taken as they are written ("verbatim").
+// small file makes a large table. Model tokens are bytes (byte-level spelling undone, where there
+// is one); added tokens, and model tokens that are no such spelling, are taken as they are written
+// ("verbatim"): BPE never makes them.
 #pragma once
 
 #include <algorithm>

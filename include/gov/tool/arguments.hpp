@@ -19,6 +19,7 @@ struct RunArguments {
   int image_token_id = -1;
   index_t context = 0, chunk = 512;
   std::string arithmetic, cache;  // "": the defaults of SessionOptions
+  std::vector<std::string> set;   // KEY=VALUE
 
   SessionOptions session_options() const {
     SessionOptions options{.context = context, .chunk = chunk};
@@ -34,6 +35,7 @@ struct RunArguments {
     options.load.progress = std::move(progress);
     options.load.stop = std::move(stop);
     if (!storage.empty()) options.load.storage = parse_storage(storage);
+    for (const auto& setting : set) options.set.push_back(parse_setting(setting));
     return options;
   }
 };
@@ -41,7 +43,8 @@ struct RunArguments {
 struct PromptArguments : RunArguments {
   std::vector<std::string> images, videos;
   std::string prompt, system, chat_format;
-  int video_frames = 8;  // taken from a folder of frames
+  std::optional<int> video_frames;  // taken from each video; none: the model's, or 8
+  std::string video_rule;           // "": the model's
 };
 
 struct GenerateArguments : PromptArguments {
@@ -52,6 +55,10 @@ struct GenerateArguments : PromptArguments {
   std::uint64_t seed = 0;
   std::vector<std::string> stop;
   int logprobs = -1;
+  bool router_stats = false;
+  index_t latents = 0;
+  std::vector<std::string> latent_tokens;  // start, latent, end; empty: the usual names
+  int thoughts = -1;
   bool json = false;
 };
 
@@ -104,6 +111,13 @@ struct ConvertArguments {
   std::string model, output, storage, layout;
   int threads = 0;
   bool overwrite = false;
+  double max_shard_gb = 5;
+};
+
+struct AddTokensArguments {
+  std::string model, output, init, head_init;  // "": ResizeOptions' default
+  std::vector<std::string> tokens;
+  bool special = false, overwrite = false;
   double max_shard_gb = 5;
 };
 

@@ -153,17 +153,18 @@ class Bench {
   void vision(BenchReport& report, index_t tiles) {
     if (tiles == 0) return;
     if constexpr (Model::multimodal) {
-      constexpr auto& v = Model::A::VisionConfig::config;
+      using Vision = typename Model::A::Vision;
+      constexpr Extent size = Model::A::picture_size;
       if (report.tiles == 0) report.tiles = tiles;
       BenchRow row{.work = BenchWork::vision, .tiles = tiles};
       std::vector<float> pixels(static_cast<std::size_t>(
-          checked_mul(tiles, v.num_channels * v.image_size.height * v.image_size.width, "tiles")));
+          checked_mul(tiles, Vision::num_channels * size.height * size.width, "tiles")));
       for (float& pixel : pixels) pixel = static_cast<float>(4 * rng_.uniform() - 2);
-      PixelView view{pixels.data(), 1, v.num_channels, v.image_size.height, v.image_size.width};
+      PixelView view{pixels.data(), 1, Vision::num_channels, size.height, size.width};
       for (index_t i = -1; i < arguments_.repetitions; ++i) {
         view.count = i < 0 ? 1 : tiles;
-        const double seconds =
-            seconds_of([&] { session_.get_image_features(view, interrupt().get_token()); });
+        const double seconds = seconds_of(
+            [&] { session_.get_image_features({.pixel_values = view}, interrupt().get_token()); });
         if (i >= 0) row.seconds.push_back(seconds);
         show("vision", i + 1, arguments_.repetitions);
       }

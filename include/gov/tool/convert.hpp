@@ -8,6 +8,7 @@
 #include "gov/model/config_output.hpp"
 #include "gov/model/gov_model.hpp"
 #include "gov/model/save.hpp"
+#include "gov/text/tokenizer.hpp"
 #include "gov/tool/arguments.hpp"
 #include "gov/tool/progress.hpp"
 
@@ -65,16 +66,21 @@ int convert_command(const ConvertArguments& arguments) {
   LoadOptions load{.progress = progress_bar()};
   if (quantize) load.storage = parse_storage(arguments.storage);
   const auto parameters = parameter_list(data.params);
-  Loader loader(files, parameters, GovModel<Cfg>::multimodal, load);
+  Loader loader(files, parameters, naming_of<Cfg>(), load);
   ThreadPool pool(arguments.threads);
   const LoadedWeights weights = loader.load(pool);
   const Layout layout = arguments.layout.empty() ? weights.layout : parse_layout(arguments.layout);
-  const Saver saver(parameters, layout, GovModel<Cfg>::multimodal);
-  const ModelDescription description = describe(from);
+  const Saver saver(parameters, layout, naming_of<Cfg>());
+  ModelDescription description = describe(from);
+  if (int& image = description.tokens.image_token_id;
+      image == image_token_index &&
+      layout != Layout::llava)  // -200 is LLaVA's; others name a token
+    image = Tokenizer::load(from.string()).token_to_id("<image>").value_or(-1);
   std::string config =
       layout == weights.layout || (layout <= Layout::hf_old && weights.layout <= Layout::hf_old)
           ? read_text((from / "config.json").string(), std::uint64_t{1} << 26)
           : config_json(description, layout, dtype_name(parameters));
+  config = without_vision_head(config, description);
   bool blocked = false;
   for (const auto& p : parameters) blocked = blocked || is_blocked(p.storage->format);
   const Json told = parse_json(config, (to / "config.json").string());
@@ -83,9 +89,10 @@ int convert_command(const ConvertArguments& arguments) {
     if (blocked) write_blocks = [&](JsonWriter& out) { write_quantization(out, parameters); };
     config = with_key(told, "quantization_config", write_blocks);
     if (quantize)
-      config = with_key(parse_json(config, told.file()),
-                        layout == Layout::internvl ? "torch_dtype" : "dtype",
-                        [&](JsonWriter& out) { out.value(dtype_name(parameters)); });
+      config = with_key(
+          parse_json(config, told.file()),
+          layout == Layout::internvl || told.contains("torch_dtype") ? "torch_dtype" : "dtype",
+          [&](JsonWriter& out) { out.value(dtype_name(parameters)); });
   }
   fs::create_directories(to);
   CheckpointWriteOptions options;

@@ -1,7 +1,7 @@
 // gov dump: every named intermediate of one forward pass as a safetensors file, to be compared with
 // another implementation: input_ids, pixel_values, image_features, hidden_states.<l>, router.<l>
-// (logits), router_indices.<l>, router_weights.<l>, vision_hidden_states.<l>, logits. Nothing is
-// rounded on the way unless --arithmetic says so.
+// (logits), router_indices.<l>, router_weights.<l>, vision_hidden_states.<l>, modality, logits.
+// Nothing is rounded on the way unless --arithmetic says so.
 #pragma once
 
 #include <map>
@@ -70,8 +70,9 @@ class Recorder {
   std::map<std::string, std::vector<index_t>> extra_shapes_;
 };
 
-// The tensor pixel_values of a safetensors file, F32 [tiles, channels, height, width].
-inline std::vector<float> read_pixel_values(const std::string& path, std::vector<index_t>& shape) {
+// The tensor pixel_values of a safetensors file, F32 [tiles, channels, height, width], as one
+// picture, or as one video of a model that takes its frames together.
+inline PixelValues read_pixel_values(const std::string& path) {
   const auto file = SafeTensors::open(path);
   const TensorEntry& entry = file.at("pixel_values");
   if (entry.dtype != DType::F32 || entry.shape.size() != 4)
@@ -81,10 +82,13 @@ inline std::vector<float> read_pixel_values(const std::string& path, std::vector
                  .expected = "F32 [tiles, channels, height, width]",
                  .found = std::string(to_string(entry.dtype)) + " of rank " +
                           std::to_string(entry.shape.size())});
-  shape = entry.shape;
-  std::vector<float> data(static_cast<std::size_t>(entry.element_count()));
-  file.read(entry, std::as_writable_bytes(std::span(data)));
-  return data;
+  PixelValues pixels;
+  pixels.count = entry.shape[0], pixels.channels = entry.shape[1];
+  pixels.height = entry.shape[2], pixels.width = entry.shape[3];
+  pixels.num_patches = {pixels.count};
+  pixels.data.resize(static_cast<std::size_t>(entry.element_count()));
+  file.read(entry, std::as_writable_bytes(std::span(pixels.data)));
+  return pixels;
 }
 
 template <class Cfg>
@@ -95,30 +99,26 @@ int dump_command(const DumpArguments& arguments) {
   const auto model = GovModel<Cfg>::from_pretrained(arguments.model,
                                                     arguments.model_options(progress_bar(), stop));
   Recorder recorder;
-  std::vector<int> ids = arguments.token_ids;
-  std::vector<float> pixels;
-  std::vector<index_t> shape;
-  if (ids.empty()) {
+  Processed processed;
+  processed.prompt.ids = arguments.token_ids;
+  if (arguments.token_ids.empty()) {
     Chat<GovModel<Cfg>> chat = model.chat(chat_options_of(arguments));
     const Message turn = turn_of(arguments);
-    const Processed processed =
-        chat.processor().process(std::span(&turn, 1), attachments_of(arguments), arguments.system);
-    ids = processed.prompt.ids;
-    pixels = processed.pixels.data;
-    shape = {processed.pixels.count, processed.pixels.channels, processed.pixels.height,
-             processed.pixels.width};
+    const Processor& processor = chat.processor();
+    processed = processor.process(std::span(&turn, 1), attachments_of(arguments, processor),
+                                  arguments.system, model.pool().get(), stop);
   } else if (!arguments.pixel_values.empty()) {
-    pixels = read_pixel_values(arguments.pixel_values, shape);
+    processed.pixels = read_pixel_values(arguments.pixel_values);
   }
-  Inputs inputs{.input_ids = ids};
-  if (!pixels.empty())
-    inputs.pixel_values = {pixels.data(), shape[0], shape[1], shape[2], shape[3]};
   SessionOptions options = arguments.session_options();
   if (arguments.arithmetic.empty()) options.arithmetic = Arithmetic::invariant;
   auto session = model.session(options);
-  session.forward(inputs, {.stop = stop}, recorder);
-  recorder.add("input_ids", ids);
-  if (!pixels.empty()) recorder.add("pixel_values", shape, std::move(pixels));
+  session.forward(processed.inputs(), {.stop = stop}, recorder);
+  recorder.add("input_ids", processed.prompt.ids);
+  PixelValues& pixels = processed.pixels;
+  if (pixels.count > 0)
+    recorder.add("pixel_values", {pixels.count, pixels.channels, pixels.height, pixels.width},
+                 std::move(pixels.data));
   recorder.write(arguments.output);
   return 0;
 }

@@ -5,9 +5,11 @@
 
 #include "gov/io/json_writer.hpp"
 #include "gov/tool/interrupt.hpp"
+#include "gov/tool/latents.hpp"
 #include "gov/tool/memory.hpp"
 #include "gov/tool/progress.hpp"
 #include "gov/tool/prompt.hpp"
+#include "gov/tool/router_report.hpp"
 
 namespace gov::tool {
 
@@ -28,6 +30,7 @@ inline GenerateOptions generate_options_of(const GenerateArguments& arguments,
   if (arguments.max_new_tokens) options.max_new_tokens = *arguments.max_new_tokens;
   options.stop = arguments.stop;
   options.logprobs = arguments.logprobs;
+  options.thoughts = arguments.thoughts;
   options.stop_token = interrupt().get_token();
   return options;
 }
@@ -51,16 +54,33 @@ template <class Cfg>
 int generate_command(const GenerateArguments& arguments) {
   using clock = std::chrono::steady_clock;
   const auto start = clock::now();
+  if (arguments.router_stats && GovModel<Cfg>::A::geometry.num_experts < 2)
+    throw Error({.code = Errc::bad_argument,
+                 .file = arguments.model,
+                 .field = "--router-stats",
+                 .expected = "a model with a mixture of experts",
+                 .found = std::string(Cfg::name)});
   stop_on_interrupt();
   require_room<Cfg>(arguments);
   const auto model = GovModel<Cfg>::from_pretrained(
       arguments.model, arguments.model_options(progress_bar(), interrupt().get_token()));
-  auto chat = model.chat(chat_options_of(arguments));
+  ChatOptions chat_options = chat_options_of(arguments);
+  take_latents(arguments, chat_options);
+  auto chat = model.chat(chat_options);
   const double load_s = generate_detail::seconds_since(start);
   GenerateOptions options = generate_options_of(arguments, chat.defaults());
-  if (!arguments.json)
+  RouterStatistics routers;
+  const double coefficient = aux_loss_coefficient(model.config());
+  if (arguments.router_stats) options.router_statistics = &routers;
+  std::size_t thoughts = 0;
+  if (!arguments.json) {
     options.on_token = [](std::string_view text) { std::cout << text << std::flush; };
-  const Generated result = chat.ask(turn_of(arguments), attachments_of(arguments), options);
+    options.on_thought = [&](const Thought& thought) {
+      print_thought(chat.processor().tokenizer(), ++thoughts, thought);
+    };
+  }
+  const Generated result =
+      chat.ask(turn_of(arguments), attachments_of(arguments, chat.processor()), options);
   const auto status = [&] {
     if (result.finish_reason != FinishReason::cancelled) return 0;
     std::cerr << "gov: error: interrupted after " << result.tokens.size()
@@ -69,6 +89,7 @@ int generate_command(const GenerateArguments& arguments) {
   };
   if (!arguments.json) {
     std::cout << "\n";
+    if (arguments.router_stats) print_router(std::cout, routers, coefficient);
     if (result.finish_reason == FinishReason::context)
       std::cerr << "gov: the context of " << chat.session().context()
                 << " positions is full; see --context\n";
@@ -82,7 +103,10 @@ int generate_command(const GenerateArguments& arguments) {
   out.begin_object().field("text", result.text).field("tokens", result.tokens);
   out.field("finish_reason", to_string(result.finish_reason));
   out.field("prompt_tokens", result.prompt_tokens).field("image_tokens", result.image_tokens);
+  if (arguments.latents > 0) out.field("latent_passes", result.latent_passes);
+  if (arguments.thoughts >= 0) write_thoughts(out, chat.processor().tokenizer(), result);
   if (arguments.logprobs >= 0) write_logprobs(out, result);
+  if (arguments.router_stats) write_router(out, routers, coefficient);
   out.key("timings").begin_object();
   out.field("load_s", load_s)
       .field("preprocess_s", chat.preprocess_s())

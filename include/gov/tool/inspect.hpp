@@ -22,6 +22,7 @@ struct Inspection {
   std::vector<MemoryChoice> choices;  // the same under every storage
   std::optional<index_t> available = available_memory();
   std::vector<ConfigEntry> config;
+  std::vector<std::string> absent;  // tensors that the type adds, 0 when it is loaded
   std::vector<std::string> problems;
 };
 
@@ -40,8 +41,9 @@ void inspect_model(const std::shared_ptr<const CheckpointFiles>& files, const st
   report.fits = std::string(Cfg::name);
   report.parameters = static_cast<std::uint64_t>(parameter_count<Architecture<Cfg>>);
   typename Architecture<Cfg>::Params params;
-  const Loader loader(files, parameter_list(params), Multimodal<Cfg>, {});
+  const Loader loader(files, parameter_list(params), naming_of<Cfg>(), {});
   report.layout = std::string(to_string(loader.layout()));
+  report.absent = loader.absent();
   const index_t limit = describe(folder).language.max_position_embeddings();
   const SessionOptions session{.context = std::min<index_t>(limit, 8192)};
   report.plan = plan_memory<Cfg>(loader.block_bytes(), session);
@@ -80,6 +82,7 @@ inline void print(const Inspection& report) {
   }
   for (const auto& entry : report.config)
     std::cout << "  " << entry.key << " = " << entry.value << "\n";
+  for (const auto& name : report.absent) std::cout << "  absent, so 0: " << name << "\n";
   for (const auto& problem : report.problems) std::cout << "  problem: " << problem << "\n";
 }
 
@@ -111,7 +114,7 @@ inline void print_json(const Inspection& report) {
   out.key("config").begin_object();
   for (const auto& entry : report.config)
     out.key(entry.key).value(parse_json(entry.value, "config"));
-  out.end_object().field("problems", report.problems);
+  out.end_object().field("absent", report.absent).field("problems", report.problems);
   std::cout << out.end_object().str() << "\n";
 }
 
@@ -140,10 +143,12 @@ int inspect_command(const InspectArguments& arguments) {
         return config_entries(config, description.composition ? "text_config." : "");
       });
       if (description.composition) {
-        for (auto& entry : config_entries(description.composition->vision, "vision_config."))
-          report.config.push_back(entry);
-        for (auto& entry : config_entries(description.composition->internvl))
-          report.config.push_back(entry);
+        const auto add = [&](const auto& any, const std::string& prefix) {
+          for (auto& entry : any.visit([&](const auto& c) { return config_entries(c, prefix); }))
+            report.config.push_back(entry);
+        };
+        add(description.composition->vision, "vision_config.");
+        add(description.composition->config, "");
       }
     });
     if (files && report.problems.empty())

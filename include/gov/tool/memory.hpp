@@ -43,7 +43,7 @@ void require_room(const RunArguments& arguments, index_t sessions = 1) {
   LoadOptions load;
   load.map = arguments.map;
   load.storage = storage_of<Cfg>(arguments);
-  const Loader loader(files, parameter_list(params), Multimodal<Cfg>, load);
+  const Loader loader(files, parameter_list(params), naming_of<Cfg>(), load);
   SessionOptions session = arguments.session_options();
   if (session.context <= 0)
     session.context =

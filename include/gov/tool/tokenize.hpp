@@ -52,7 +52,7 @@ inline int tokenize_command(const TokenizeArguments& arguments) {
   const auto ids = tokenizer.encode(text, arguments.no_special ? plain_text : EncodeOptions{});
   if (arguments.json) {
     std::vector<std::string> pieces;
-    for (const int id : ids) pieces.push_back(tokenizer.decode(std::span(&id, 1)));
+    for (const int id : ids) pieces.push_back(to_valid_utf8(tokenizer.piece(id)));
     std::cout << JsonWriter(-1)
                      .begin_object()
                      .field("ids", ids)
@@ -64,7 +64,7 @@ inline int tokenize_command(const TokenizeArguments& arguments) {
   }
   for (const int id : ids) {
     JsonWriter piece(-1);
-    piece.value(tokenizer.decode(std::span(&id, 1)));
+    piece.value(to_valid_utf8(tokenizer.piece(id)));
     std::cout << id << "\t" << piece.str() << "\n";
   }
   return 0;

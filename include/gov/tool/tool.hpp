@@ -5,10 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include "gov/tool/bench.hpp"
-#include "gov/tool/convert.hpp"
-#include "gov/tool/dump.hpp"
-#include "gov/tool/generate.hpp"
+#include "gov/tool/add_tokens.hpp"
+#include "gov/tool/commands.hpp"
 #include "gov/tool/inspect.hpp"
 #include "gov/tool/tokenize.hpp"
 
@@ -36,6 +34,12 @@ inline void add_run_options(CLI::App& command, RunArguments& a) {
   command.add_option("--context", a.context, "positions of the session (default: at most 8192)")
       ->option_text("N");
   command.add_option("--chunk", a.chunk, "prompt tokens computed at a time")->option_text("N");
+  command
+      .add_option("--set", a.set,
+                  "another value for a key of the language model's config that is not geometry, as "
+                  "use_nope=true; may be given again")
+      ->option_text("KEY=VALUE")
+      ->allow_extra_args(false);
   command.add_option("--image-token-id", a.image_token_id, "for a checkpoint that does not say it")
       ->option_text("ID");
 }
@@ -44,12 +48,22 @@ inline void add_prompt_options(CLI::App& command, PromptArguments& a) {
   command.add_option("--image", a.images, "PNG or JPEG file; may be given again")
       ->option_text("F")
       ->allow_extra_args(false);
-  command.add_option("--video", a.videos, "folder of frames; may be given again")
+  command
+      .add_option("--video", a.videos,
+                  "folder of frames, or a video file in a tool built with FFmpeg; may be given "
+                  "again")
       ->option_text("F")
       ->allow_extra_args(false);
-  command.add_option("--video-frames", a.video_frames, "frames taken from each video")
+  command
+      .add_option("--video-frames", a.video_frames,
+                  "frames taken from each video (default: the model's, or 8)")
       ->option_text("N")
       ->check(CLI::PositiveNumber);
+  command
+      .add_option("--video-rule", a.video_rule,
+                  "which: intervals (transformers' InternVL), segments (OpenGVLab), uniform or "
+                  "linspace (LLaVA)")
+      ->option_text("NAME");
   command
       .add_option("--prompt", a.prompt, "the question; <image> and <video> in it say where they go")
       ->option_text("P");
@@ -57,7 +71,7 @@ inline void add_prompt_options(CLI::App& command, PromptArguments& a) {
       ->option_text("S");
   command
       .add_option("--chat-format", a.chat_format,
-                  "harmony, internvl or internvl-gpt-oss (default: told by the tokenizer)")
+                  "the prompt's template (default: what the folder tells): " + chat_format_names())
       ->option_text("NAME");
 }
 
@@ -111,6 +125,27 @@ inline void check_bench_options(const BenchArguments& a) {
   if (a.chunk < 1) throw CLI::ValidationError("--chunk", "at least 1");
 }
 
+inline void add_token_options(CLI::App& command, AddTokensArguments& a) {
+  command.add_option("--model", a.model, "checkpoint folder")->required()->option_text("DIR");
+  command.add_option("--output", a.output, "folder to write")->required()->option_text("DIR");
+  command.add_option("--token", a.tokens, "a token to add; may be given again")
+      ->required()
+      ->option_text("T")
+      ->allow_extra_args(false);
+  command.add_flag("--special", a.special, "decoding may leave them out");
+  command
+      .add_option(
+          "--init", a.init,
+          "their rows: copy:TOKEN, mean or normal:SIGMA[:SEED] (default: copy:<< where there "
+          "is this token, else mean)")
+      ->option_text("HOW");
+  command.add_option("--head-init", a.head_init, "the same for an untied head")->option_text("HOW");
+  command.add_option("--max-shard-gb", a.max_shard_gb, "largest weight file")
+      ->option_text("G")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--overwrite", a.overwrite, "replace a checkpoint that is there");
+}
+
 template <class... Models>
 int run(int argc, char** argv) {
   CLI::App app{"gov: vision-language mixture-of-experts models on the CPU"};
@@ -149,6 +184,25 @@ int run(int argc, char** argv) {
       .add_option("--logprobs", generate.logprobs,
                   "with --json: log-probabilities, and of the N likeliest")
       ->option_text("N");
+  generate_app.add_flag("--router-stats", generate.router_stats,
+                        "where text and images went: the load of each layer's experts");
+  auto* const latents =
+      generate_app
+          .add_option("--latents", generate.latents,
+                      "think N latent thoughts before the answer (a model trained as COCONUT)")
+          ->option_text("N")
+          ->check(CLI::NonNegativeNumber);
+  generate_app
+      .add_option("--latent-tokens", generate.latent_tokens,
+                  "their names (<|start-latent|> <|latent|> <|end-latent|>)")
+      ->option_text("START LATENT END")
+      ->expected(3)
+      ->needs(latents);
+  generate_app
+      .add_option("--thoughts", generate.thoughts, "show the N tokens nearest to each thought")
+      ->option_text("N")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(latents);
   generate_app.add_flag("--json", generate.json, "one JSON object instead of the stream");
 
   DumpArguments dump;
@@ -195,9 +249,14 @@ int run(int argc, char** argv) {
       .add_option("--storage", quantize.storage, "mxfp4, mxfp4-bf16, mxfp4-q8, bf16, f16 or f32")
       ->required()
       ->option_text("NAME");
-  convert_app.add_option("--layout", convert.layout, "hf, hf-old, internvl or openai")
+  convert_app.add_option("--layout", convert.layout, "hf, hf-old, internvl, openai or llava")
       ->required()
       ->option_text("NAME");
+
+  AddTokensArguments add_tokens;
+  add_token_options(
+      *app.add_subcommand("add-tokens", "write a checkpoint with more tokens and rows for them"),
+      add_tokens);
 
   TokenizeArguments tokenize;
   auto& tokenize_app =
@@ -250,6 +309,7 @@ int run(int argc, char** argv) {
   if (convert_app.parsed())
     return with_model(convert.model,
                       [&]<class C>(std::type_identity<C>) { return convert_command<C>(convert); });
+  if (app.got_subcommand("add-tokens")) return add_tokens_command(add_tokens);
   tokenize.has_text = static_cast<bool>(*text);
   return tokenize_command(tokenize);
 }

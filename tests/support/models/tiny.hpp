@@ -24,10 +24,27 @@ struct OneSlidingLayer : GptOss {
                                        .max_position_embeddings = 256};
 };
 
+// TinyGov whose language model may have layers without positions, and biases on images' rows.
+struct TinyGovVision : InternVl {
+  static constexpr std::string_view name = "TinyGovVision";
+  using Vision = TinyInternVit;
+  using Language = TinyGptOssVision;
+  static constexpr InternVlConfig config{};
+};
+
+// Prefix fusion: 18 rows an image of 32x32 before the text, around the same language model.
+struct TinyPrefixVision : GptOssVisionAdapter {
+  static constexpr std::string_view name = "TinyPrefixVision";
+  using Vision = TinyVit;
+  using Language = TinyGptOssVision;
+  static constexpr GptOssVisionAdapterConfig config{};
+};
+
 template <class Cfg>
 std::shared_ptr<ModelData<Cfg>> tiny_model(Formats formats = {}, std::uint64_t seed = 1) {
   auto model = random_model<Cfg>(formats, seed);
-  if constexpr (Multimodal<Cfg>) model->tokens.image_token_id = image_token;
+  if constexpr (Multimodal<Cfg> && !Architecture<Cfg>::prefix_fusion)
+    model->tokens.image_token_id = image_token;
   return model;
 }
 
@@ -46,14 +63,16 @@ namespace gov {
   prefix template void Session<Cfg, T>::forward_batch<test::Recorder<T>&>(               \
       std::span<const Item>, const ForwardOptions&, test::Recorder<T>&);                 \
   prefix template Rows<const T> Session<Cfg, T>::get_image_features<NoObserver>(         \
-      const PixelView&, std::stop_token, NoObserver&&);                                  \
+      const Inputs&, std::stop_token, NoObserver&&);                                     \
   prefix template Rows<const T> Session<Cfg, T>::get_image_features<test::Recorder<T>&>( \
-      const PixelView&, std::stop_token, test::Recorder<T>&);
+      const Inputs&, std::stop_token, test::Recorder<T>&);
 
-#define GOV_TEST_MODELS(prefix)               \
-  GOV_TEST_SESSION(prefix, TinyGov, float)    \
-  GOV_TEST_SESSION(prefix, TinyGov, double)   \
-  GOV_TEST_SESSION(prefix, TinyGptOss, float) \
+#define GOV_TEST_MODELS(prefix)                           \
+  GOV_TEST_SESSION(prefix, TinyGov, float)                \
+  GOV_TEST_SESSION(prefix, TinyGov, double)               \
+  GOV_TEST_SESSION(prefix, TinyGptOss, float)             \
+  GOV_TEST_SESSION(prefix, test::TinyGovVision, float)    \
+  GOV_TEST_SESSION(prefix, test::TinyPrefixVision, float) \
   GOV_TEST_SESSION(prefix, test::OneSlidingLayer, float)
 
 GOV_TEST_MODELS(extern)

@@ -71,6 +71,7 @@ void attention_over(const AttentionArgs<T>& args) {
       for (index_t j = 0; j < piece.count; ++j)
         *score++ =
             T(args.scale) * dot(query, row_of<S>(args, piece.keys, piece.begin + j), args.head_dim);
+    if (args.slopes) add_slope(scores, keys, args.slopes[head]);
     softmax_with_sink(scores, keys, args.sinks ? args.sinks + head : nullptr);
     for (index_t d = 0; d < args.head_dim; ++d) out[d] = T(0.f);
     score = scores;
