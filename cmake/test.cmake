@@ -20,5 +20,6 @@ gov_packages_installed(ffmpeg ffmpeg)
 
 # -O2 without NDEBUG: the assertions of the kernels are on.
 gov_build("${root}" "${root}/build/test" OPTIONS
-  -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O2 -DGOV_WITH_FFMPEG=${ffmpeg} ${options})
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O2 -DGOV_WITH_FFMPEG=${ffmpeg}
+  -DGOV_TEST_UNITY=ON ${options})
 gov_ctest("${root}/build/test")

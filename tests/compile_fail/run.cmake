@@ -1,7 +1,11 @@
 # Runs one compile-fail case; see CMakeLists.txt.
 cmake_minimum_required(VERSION 3.25)
-list(TRANSFORM INCLUDES PREPEND -I)
-set(compile ${COMPILER} -std=c++20 -fsyntax-only ${INCLUDES})
+include("${CMAKE_CURRENT_LIST_DIR}/compile.cmake")
+list(APPEND compile -fsyntax-only)
+file(STRINGS "${SOURCE}" of_models REGEX "^#include <gov/model/")
+if(of_models)
+  list(APPEND compile -include "${MODELS}")
+endif()
 
 file(STRINGS "${SOURCE}" expected REGEX "^// expect: ")
 if(NOT expected)

@@ -8,6 +8,7 @@
 
 #include "gov/image/normalize.hpp"
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -113,7 +114,7 @@ TEST_CASE("the short form of a list") {
   for (const char* bad : {"", "()", "(1x)", "(x1)", "(0x1)", "(2x2),(1x1)", "(1,1)", "(1x1",
                           "(1x1),...,(999x999)", "(9999x1)", "(-1x1)"}) {
     CAPTURE(bad);
-    const Error error = error_of([&] { resolutions_between(bad, 14); });
+    const Error error = thrown([&] { resolutions_between(bad, 14); });
     CHECK(error.code() == Errc::bad_config);
     CHECK(error.field() == "image_grid_pinpoints");
   }
@@ -122,7 +123,7 @@ TEST_CASE("the short form of a list") {
 TEST_CASE("arguments are checked") {
   const Image image = picture(4, 4, 1);
   const auto views = [&](std::vector<Extent> list, index_t view) {
-    return error_of([&] { anyres_views(image, list, {28, 28}, view); }).code();
+    return thrown([&] { anyres_views(image, list, {28, 28}, view); }).code();
   };
   CHECK(views({}, 28) == Errc::bad_config);
   CHECK(views({{28, 30}}, 28) == Errc::bad_config);
@@ -130,10 +131,10 @@ TEST_CASE("arguments are checked") {
   CHECK(views({{28, 28}}, 0) == Errc::bad_config);
   CHECK(views({{28, -28}}, 28) == Errc::bad_config);
   CHECK(views({{28, max_resolution_side + 28}}, 1) == Errc::bad_config);
-  CHECK(error_of([&] { select_best_resolution({0, 4}, short_list); }).code() == Errc::bad_argument);
-  CHECK(error_of([&] { select_best_resolution({4, 4}, {}); }).code() == Errc::bad_config);
-  CHECK(error_of([&] { centred(image, {3, 5}); }).code() == Errc::bad_argument);
-  CHECK(error_of([&] {
+  CHECK(thrown([&] { select_best_resolution({0, 4}, short_list); }).code() == Errc::bad_argument);
+  CHECK(thrown([&] { select_best_resolution({4, 4}, {}); }).code() == Errc::bad_config);
+  CHECK(thrown([&] { centred(image, {3, 5}); }).code() == Errc::bad_argument);
+  CHECK(thrown([&] {
           anyres_views(Image(), short_list, {28, 28}, 28);
         }).code() == Errc::bad_argument);
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -76,7 +77,7 @@ TEST_CASE("other kinds and rubbish are told what is read") {
         std::string("RIFF....WEBP"), std::string("II*\0"), std::string("P6 1 1 255\n"),
         std::string("#?RADIANCE\n"), std::string("8BPS"), std::string("\x89PNG"),
         std::string("\xff\xd8"), std::string("\0", 1), std::string()}) {
-    const Error error = error_of([&] { decode_image(bytes_of(text), "desk.png"); });
+    const Error error = thrown([&] { decode_image(bytes_of(text), "desk.png"); });
     CHECK(error.code() == Errc::bad_image);
     CHECK(error.file() == "desk.png");
     CHECK(error.expected() == "PNG or JPEG");
@@ -126,7 +127,7 @@ TEST_CASE("limits are checked before decoding and named") {
   const auto refused = [](std::uint32_t width, std::uint32_t height, std::string_view field) {
     // 67 bytes that declare the size: were they decoded, the error would be another.
     const auto png = bytes_of(make_png(width, height, 8, 0, "x"));
-    const Error error = error_of([&] { decode_image(png, "bomb.png"); });
+    const Error error = thrown([&] { decode_image(png, "bomb.png"); });
     CHECK(error.code() == Errc::image_too_large);
     CHECK(error.field() == field);
     CHECK(error.found() == std::to_string(width) + "x" + std::to_string(height));
@@ -144,28 +145,28 @@ TEST_CASE("limits are checked before decoding and named") {
   ImageLimits limits;
   limits.encoded_bytes = 100;
   const auto bytes = read_fixture("decode/rgb8.png");
-  CHECK(error_of([&] { decode_image(bytes, "a", limits); }).field() == "image file");
-  CHECK(error_of([&] { load_image(fixture("decode/rgb8.png"), limits); }).field() == "image file");
+  CHECK(thrown([&] { decode_image(bytes, "a", limits); }).field() == "image file");
+  CHECK(thrown([&] { load_image(fixture("decode/rgb8.png"), limits); }).field() == "image file");
   limits = {};
   limits.pixels = 19 * 23 - 1;
-  CHECK(error_of([&] { decode_image(bytes, "a", limits); }).field() == "image size");
+  CHECK(thrown([&] { decode_image(bytes, "a", limits); }).field() == "image size");
   limits.pixels = 19 * 23;
   CHECK_NOTHROW(decode_image(bytes, "a", limits));
   limits = {};
   limits.scans = 2;
-  CHECK(error_of([&] {
+  CHECK(thrown([&] {
           decode_image(read_fixture("decode/progressive.jpg"), "a", limits);
         }).field() == "JPEG scans");
 }
 
 TEST_CASE("a header that declares what its data cannot hold is refused before decoding") {
   const auto png = bytes_of(make_png(8000, 8000, 8, 2, std::string(5000, 'x')));
-  CHECK(error_of([&] { decode_image(png, "bomb.png"); }).code() == Errc::bad_image);
+  CHECK(thrown([&] { decode_image(png, "bomb.png"); }).code() == Errc::bad_image);
   const auto inflated =
       bytes_of(make_png(4, 4, 8, 2, std::string(8 << 20, '\0')));  // far too many rows
   CHECK_THROWS_AS(decode_image(inflated, "bomb.png"), Error);
   const auto missing = bytes_of(make_png(4, 4, 8, 2, std::string(40, '\0')));  // of 52 bytes
-  CHECK(error_of([&] { decode_image(missing, "short.png"); }).code() == Errc::bad_image);
+  CHECK(thrown([&] { decode_image(missing, "short.png"); }).code() == Errc::bad_image);
 }
 
 TEST_CASE("CMYK without the Adobe marker is refused") {
@@ -174,14 +175,14 @@ TEST_CASE("CMYK without the Adobe marker is refused") {
   const std::size_t at = text.find("Adobe");
   REQUIRE(at != text.npos);
   bytes[at] = std::byte{'X'};
-  const Error error = error_of([&] { decode_image(bytes, "cmyk.jpg"); });
+  const Error error = thrown([&] { decode_image(bytes, "cmyk.jpg"); });
   CHECK(error.code() == Errc::bad_image);
   CHECK(error.expected().find("Adobe") != std::string::npos);
 }
 
 TEST_CASE("files that cannot be read") {
-  CHECK(error_of([] { load_image("no/such/file.png"); }).code() == Errc::io_error);
-  CHECK(error_of([] { load_image(fixture("decode")); }).code() == Errc::io_error);
+  CHECK(thrown([] { load_image("no/such/file.png"); }).code() == Errc::io_error);
+  CHECK(thrown([] { load_image(fixture("decode")); }).code() == Errc::io_error);
 }
 
 }  // namespace

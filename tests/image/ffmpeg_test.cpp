@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -92,7 +93,7 @@ TEST_CASE("packets of the first video stream, from a file or from memory") {
 
   const VideoBytes sound(fixture("../video/sound.mkv"));
   const VideoWatch watch({});
-  const Error error = error_of([&] { ffmpeg::Input(sound, video_container(sound), {}, watch); });
+  const Error error = thrown([&] { ffmpeg::Input(sound, video_container(sound), {}, watch); });
   CHECK(error.code() == Errc::bad_video);
   CHECK(error.expected() == "a video stream");
 }
@@ -114,17 +115,17 @@ TEST_CASE("a request to stop ends reading between two packets, and FFmpeg's own 
   CHECK(input.next(*packet));
   source.request_stop();
   CHECK(asked.callback(asked.opaque) != 0);
-  const Error error = error_of([&] { input.next(*packet); });
+  const Error error = thrown([&] { input.next(*packet); });
   CHECK(error.code() == Errc::cancelled);
   CHECK(error.file() == bytes.name());
   // Before the header is read, too.
-  CHECK(error_of([&] { ffmpeg::Input(bytes, VideoContainer::mp4, limits, watch); }).code() ==
+  CHECK(thrown([&] { ffmpeg::Input(bytes, VideoContainer::mp4, limits, watch); }).code() ==
         Errc::cancelled);
 
   limits = {};
   limits.call_seconds = 0;
   const VideoWatch late(limits);
-  CHECK(error_of([&] { ffmpeg::Input(bytes, VideoContainer::mp4, limits, late); }).code() ==
+  CHECK(thrown([&] { ffmpeg::Input(bytes, VideoContainer::mp4, limits, late); }).code() ==
         Errc::limit_exceeded);
 }
 

@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 using namespace gov;
+using namespace gov::test;
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -45,7 +46,7 @@ TEST_CASE("a file cut anywhere is refused") {
 TEST_CASE("kinds that are not decoded") {
   const auto says = [](const std::string& segments, std::string_view part) {
     const auto bytes = bytes_of("\xff\xd8" + segments + "\xff\xd9");
-    const Error error = error_of([&] { jpeg_header(bytes, "a.jpg"); });
+    const Error error = thrown([&] { jpeg_header(bytes, "a.jpg"); });
     CHECK(error.code() == Errc::bad_image);
     CHECK_MESSAGE(std::string(error.what()).find(part) != std::string::npos, error.what());
   };
@@ -72,7 +73,7 @@ TEST_CASE("Huffman tables that hold more codes than there are symbols") {
                                 std::string{static_cast<char>((table.size() + 2) >> 8),
                                             static_cast<char>((table.size() + 2) & 0xff)} +
                                 table + "\xff\xd9");
-    const Error error = error_of([&] { jpeg_header(bytes, "a.jpg"); });
+    const Error error = thrown([&] { jpeg_header(bytes, "a.jpg"); });
     CHECK_MESSAGE(std::string(error.what()).find(part) != std::string::npos, error.what());
   };
   std::string counts(16, '\0');

@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "gov/core/error.hpp"
 #include "gov/image/image.hpp"
 #include "gov/image/png.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov::test {
 
@@ -61,17 +61,6 @@ inline std::vector<std::byte> read_fixture(std::string_view name) {
 
 inline std::uint32_t crc_of(const Image& image) {
   return crc32(std::as_bytes(std::span(image.pixels)));
-}
-
-template <class Function>
-Error error_of(Function&& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("no error was thrown");
-  return Error({});
 }
 
 inline std::vector<std::byte> bytes_of(std::string_view text) {

@@ -4,6 +4,7 @@
 
 #include "gov/io/json.hpp"
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -20,7 +21,7 @@ std::vector<Image> fixture_images() {
   return images;
 }
 
-std::uint32_t crc_of(const PixelValues& values) {
+std::uint32_t crc_of_values(const PixelValues& values) {
   return crc32(std::as_bytes(std::span(values.data)));
 }
 
@@ -44,11 +45,11 @@ TEST_CASE("equal to GotOcr2ImageProcessorPil to the bit") {
     CHECK(values.height == height);
     CHECK(values.width == width);
     CHECK(values.num_patches == num_patches);
-    CHECK(crc_of(values) == crc);
+    CHECK(crc_of_values(values) == crc);
     for (std::size_t i = 0; i < images.size(); ++i)
       CHECK(patches_of(images[i].height, images[i].width, config) == num_patches[i]);
     config.normalize_order = NormalizeOrder::fused;
-    CHECK(crc_of(preprocess(images, config)) == fused);
+    CHECK(crc_of_values(preprocess(images, config)) == fused);
     ++cases;
   }
   CHECK(cases == 8);
@@ -71,7 +72,7 @@ TEST_CASE("equal to the processors of CLIP, DINOv2 and ViT to the bit") {
     CHECK(values.count == count);
     CHECK(values.height == height);
     CHECK(values.width == width);
-    CHECK(crc_of(values) == crc);
+    CHECK(crc_of_values(values) == crc);
     CHECK(std::count(values.num_patches.begin(), values.num_patches.end(), 1) == count);
     ++cases;
   }
@@ -95,7 +96,7 @@ TEST_CASE("equal to LlavaNextImageProcessorPil and LlavaImageProcessorPil to the
     CHECK(values.count == count);
     CHECK(values.image_sizes == std::vector<Extent>{{height, width}});
     CHECK(patches_of(height, width, config) == count);
-    CHECK(crc_of(values) == std::stoul(crc, nullptr, 16));
+    CHECK(crc_of_values(values) == std::stoul(crc, nullptr, 16));
     ++total;
     if (name == "llava_next") all.push_back(image);
   }
@@ -134,11 +135,11 @@ TEST_CASE("views must be square and resized") {
   const std::vector<Image> images{picture(6, 9, 1)};
   CHECK(preprocess(images, config).count == 3);
   config.do_resize = false;
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::unsupported);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::unsupported);
   config.do_resize = true, config.width = 14;
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::unsupported);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::unsupported);
   config.width = config.height = 20;
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::bad_config);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::bad_config);
 }
 
 TEST_CASE("the same bits with a team of threads, and one picture at a time") {
@@ -166,10 +167,10 @@ TEST_CASE("pictures as they are") {
   CHECK(values.width == 9);
   CHECK(values.count == 2);
   const std::vector<Image> mixed{picture(6, 9, 1), picture(9, 6, 2)};
-  CHECK(error_of([&] { preprocess(mixed, config); }).code() == Errc::bad_image);
+  CHECK(thrown([&] { preprocess(mixed, config); }).code() == Errc::bad_image);
   CHECK(preprocess({}, config).data.empty());
   config.do_resize = true, config.shortest_edge = 6;
-  CHECK(error_of([&] { preprocess(mixed, config); }).code() == Errc::bad_image);
+  CHECK(thrown([&] { preprocess(mixed, config); }).code() == Errc::bad_image);
   CHECK(preprocess({&mixed[0], 1}, config).width == 9);
   config.do_center_crop = true, config.height = 5, config.width = 4;
   CHECK(preprocess(mixed, config).data.size() == 2 * 3 * 5 * 4);
@@ -179,20 +180,20 @@ TEST_CASE("limits and broken images") {
   ImageProcessorConfig config;
   std::vector<Image> images{picture(6, 9, 1)};
   images[0].pixels.pop_back();
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::bad_image);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::bad_image);
   images[0] = Image(1, 4096);
   config.height = config.width = 4096;
   config.max_patches = max_tiles;
   config.min_patches = 100;
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::limit_exceeded);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::limit_exceeded);
   config = {};
   config.crop_to_patches = false;
   config.shortest_edge = 4096;  // 16777216 x 4096
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::limit_exceeded);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::limit_exceeded);
   config = {};
   config.image_std[0] = 0;
   images[0] = Image(4, 4);
-  CHECK(error_of([&] { preprocess(images, config); }).code() == Errc::bad_config);
+  CHECK(thrown([&] { preprocess(images, config); }).code() == Errc::bad_config);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -30,7 +31,7 @@ TEST_CASE("headers that the standard does not know") {
   const auto header_error = [](std::uint32_t width, std::uint32_t height, int depth, int color) {
     const auto png =
         bytes_of(png_start + png_header_chunk(width, height, depth, color) + png_chunk("IEND", ""));
-    return error_of([&] { png_header(png, "a.png"); }).code();
+    return thrown([&] { png_header(png, "a.png"); }).code();
   };
   CHECK(header_error(0, 1, 8, 2) == Errc::bad_image);
   CHECK(header_error(1, 0, 8, 2) == Errc::bad_image);
@@ -63,7 +64,7 @@ TEST_CASE("damaged chunks") {
   const std::string pixels = png_chunk("IDAT", stored_zlib(std::string("\0\1\2\3", 4)));
   const auto message = [](const std::string& chunks) {
     const auto bytes = bytes_of(png_start + chunks);
-    const Error error = error_of([&] { minimal_png(bytes, png_header(bytes, "a.png"), "a.png"); });
+    const Error error = thrown([&] { minimal_png(bytes, png_header(bytes, "a.png"), "a.png"); });
     CHECK(error.code() == Errc::bad_image);
     CHECK(error.file() == "a.png");
     return std::string(error.what());

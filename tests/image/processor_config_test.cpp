@@ -4,6 +4,7 @@
 
 #include "tests/image/picture.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -218,7 +219,7 @@ TEST_CASE("bad values name the field") {
   for (const Case& c : cases) {
     CAPTURE(c.text);
     const Error error =
-        error_of([&] { image_processor_config(parse_json(c.text, "preprocessor_config.json")); });
+        thrown([&] { image_processor_config(parse_json(c.text, "preprocessor_config.json")); });
     CHECK(error.code() == c.code);
     CHECK(error.field() == c.field);
     CHECK(error.file() == "preprocessor_config.json");
@@ -238,7 +239,7 @@ TEST_CASE("which file of a folder says it") {
   CHECK(find_image_config(folder.path())->width == 32);
   folder.write("processor_config.json",
                R"({"image_processor": {"size": {"height": 0, "width": 32}}})");
-  CHECK(error_of([&] { find_image_config(folder.path()); }).code() == Errc::bad_config);
+  CHECK(thrown([&] { find_image_config(folder.path()); }).code() == Errc::bad_config);
 }
 
 }  // namespace

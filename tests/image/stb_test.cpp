@@ -19,6 +19,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -45,16 +46,16 @@ TEST_CASE("decodes within a budget") {
   CHECK(detail::stb_budget.live == 0);
   const auto with_alpha = detail::stb_decode(png, 1, 2, 4, 1 << 20, "a.png");
   CHECK(with_alpha == std::vector<std::uint8_t>{1, 2, 3, 255, 4, 5, 6, 255});
-  CHECK(error_of([&] { detail::stb_decode(png, 1, 2, 3, 64, "a.png"); }).code() ==
+  CHECK(thrown([&] { detail::stb_decode(png, 1, 2, 3, 64, "a.png"); }).code() ==
         Errc::image_too_large);
   CHECK(detail::stb_budget.live == 0);
-  CHECK(error_of([&] { detail::stb_decode(png, 2, 2, 3, 1 << 20, "a.png"); }).code() ==
+  CHECK(thrown([&] { detail::stb_decode(png, 2, 2, 3, 1 << 20, "a.png"); }).code() ==
         Errc::bad_image);
 }
 
 TEST_CASE("a stream that unpacks to far more than its header declares stops at the budget") {
   const auto png = bytes_of(make_png(2, 1, 8, 2, std::string(3 << 20, '\0')));
-  CHECK(error_of([&] { detail::stb_decode(png, 1, 2, 3, 4 << 20, "a.png"); }).code() ==
+  CHECK(thrown([&] { detail::stb_decode(png, 1, 2, 3, 4 << 20, "a.png"); }).code() ==
         Errc::image_too_large);
   CHECK(detail::stb_budget.live == 0);
 }

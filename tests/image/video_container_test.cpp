@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -13,7 +14,7 @@ VideoContainer container_of(std::string_view text) {
   return video_container(VideoBytes(std::as_bytes(std::span(text)), "film"));
 }
 Errc code_of(std::string_view text) {
-  return error_of([&] { container_of(text); }).code();
+  return thrown([&] { container_of(text); }).code();
 }
 
 std::string box(std::string_view kind, std::string_view body) {
@@ -34,13 +35,13 @@ TEST_CASE("containers by their first bytes, and nothing else") {
                      "\x83"
                      "abc") == VideoContainer::matroska);
   CHECK(code_of("") == Errc::bad_video);
-  CHECK(error_of([] { container_of(""); }).found() == "no bytes");
+  CHECK(thrown([] { container_of(""); }).found() == "no bytes");
   CHECK(code_of("MZ") == Errc::bad_video);
   CHECK(code_of("a plain text, called .mp4") == Errc::bad_video);
   CHECK(code_of("RIFF....AVI LIST") == Errc::bad_video);
   CHECK(code_of("#EXTM3U\nhttp://example.org/a.ts\n") == Errc::bad_video);
   CHECK(code_of("ffconcat version 1.0\nfile a.mp4\n") == Errc::bad_video);
-  const Error error = error_of([] { container_of("GIF89a"); });
+  const Error error = thrown([] { container_of("GIF89a"); });
   CHECK(error.file() == "film");
   CHECK(error.found() == "bytes 47 49 46 38");
 }
@@ -102,11 +103,11 @@ TEST_CASE("every cut of a Matroska file, and sizes that are not known") {
 
 TEST_CASE("files") {
   const VideoBytes bytes(fixture("decode/rgb8.png"));
-  CHECK(error_of([&] { video_container(bytes); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { video_container(bytes); }).code() == Errc::bad_video);
   std::array<std::byte, 4> tail{};
   CHECK(bytes.read_at(bytes.size() - 3, tail) == 3);
   CHECK(bytes.read_at(bytes.size(), tail) == 0);
-  CHECK(error_of([] { VideoBytes("no/such/file"); }).code() == Errc::io_error);
+  CHECK(thrown([] { VideoBytes("no/such/file"); }).code() == Errc::io_error);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -109,8 +110,8 @@ TEST_CASE("only what is sampled is decoded, from the key frame before it on") {
   const index_t near_keys[]{10};
   CHECK(video.read(near_keys).size() == 1);
   const index_t one_more[]{11}, apart[]{1, 17};
-  CHECK(error_of([&] { video.read(one_more); }).code() == Errc::limit_exceeded);
-  CHECK(error_of([&] { video.read(apart); }).code() == Errc::limit_exceeded);
+  CHECK(thrown([&] { video.read(one_more); }).code() == Errc::limit_exceeded);
+  CHECK(thrown([&] { video.read(apart); }).code() == Errc::limit_exceeded);
   limits.decoded_pixels = 4 * 64 * 48;
   CHECK(VideoFile(path_of("vp9.webm"), limits).read(apart).size() == 2);
 }
@@ -126,7 +127,7 @@ TEST_CASE("frames are turned as the file says") {
       CHECK(
           std::equal(plain.row(y) + 3 * x, plain.row(y) + 3 * x + 3, turned.row(x) + 3 * (47 - y)));
   CHECK(VideoFile(path_of("mirrored.mp4")).read(first).front() == detail::oriented(plain, 2));
-  CHECK(error_of([] { VideoFile(path_of("turned_30.mp4")); }).code() == Errc::unsupported);
+  CHECK(thrown([] { VideoFile(path_of("turned_30.mp4")); }).code() == Errc::unsupported);
 }
 
 TEST_CASE("sampling rules on a file") {
@@ -161,7 +162,7 @@ TEST_CASE("sampling rules on a file") {
 
 TEST_CASE("not a video, empty, without pictures, of another codec, too wide") {
   const auto code = [](std::string_view text) {
-    return error_of([&] { VideoFile(std::as_bytes(std::span(text)), "film.mp4"); }).code();
+    return thrown([&] { VideoFile(std::as_bytes(std::span(text)), "film.mp4"); }).code();
   };
   CHECK(code("") == Errc::bad_video);
   CHECK(code("a text with another name") == Errc::bad_video);
@@ -170,15 +171,15 @@ TEST_CASE("not a video, empty, without pictures, of another codec, too wide") {
                          "\0\0\0\x08moov",
                          24)) == Errc::bad_video);
   CHECK(code(std::string("\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x80", 10)) == Errc::bad_video);
-  CHECK(error_of([] { VideoFile(path_of("sound.mkv")); }).code() == Errc::bad_video);
-  const Error codec = error_of([] { VideoFile(path_of("mjpeg.mkv")); });
+  CHECK(thrown([] { VideoFile(path_of("sound.mkv")); }).code() == Errc::bad_video);
+  const Error codec = thrown([] { VideoFile(path_of("mjpeg.mkv")); });
   CHECK(codec.code() == Errc::unsupported);
   CHECK(codec.found() == "mjpeg");
   CHECK(codec.file().ends_with("mjpeg.mkv"));
-  CHECK(error_of([] { VideoFile(path_of("mpeg4.mp4")); }).found() == "mpeg4");
-  CHECK(error_of([] { VideoFile(path_of("huge.mp4")); }).code() == Errc::image_too_large);
-  CHECK(error_of([] { VideoFile("no/such/file.mp4"); }).code() == Errc::io_error);
-  CHECK(error_of([] { VideoFile("tests"); }).code() == Errc::io_error);
+  CHECK(thrown([] { VideoFile(path_of("mpeg4.mp4")); }).found() == "mpeg4");
+  CHECK(thrown([] { VideoFile(path_of("huge.mp4")); }).code() == Errc::image_too_large);
+  CHECK(thrown([] { VideoFile("no/such/file.mp4"); }).code() == Errc::io_error);
+  CHECK(thrown([] { VideoFile("tests"); }).code() == Errc::io_error);
 }
 
 TEST_CASE("cut files are errors; a live recording gives what it has") {
@@ -201,7 +202,7 @@ TEST_CASE("cut files are errors; a live recording gives what it has") {
         }
         continue;
       }
-      const Error error = error_of([&] { VideoFile(part, "cut"); });
+      const Error error = thrown([&] { VideoFile(part, "cut"); });
       CHECK((error.code() == Errc::bad_video || error.code() == Errc::file_truncated));
       CHECK(error.file() == "cut");
     }
@@ -216,9 +217,9 @@ TEST_CASE("data that lies behind the end, though every box is whole") {
   bytes[data + 2] = std::byte{0};
   bytes[data + 3] = std::byte{108};
   CHECK(video_container(VideoBytes(bytes, "cut")) == VideoContainer::mp4);
-  CHECK(error_of([&] { VideoFile(bytes, "cut"); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { VideoFile(bytes, "cut"); }).code() == Errc::bad_video);
   bytes.resize(data);
-  CHECK(error_of([&] { VideoFile(bytes, "cut"); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { VideoFile(bytes, "cut"); }).code() == Errc::bad_video);
 }
 
 TEST_CASE("flipped bytes: pictures or an error, and the same of both each time") {
@@ -249,7 +250,7 @@ TEST_CASE("flipped bytes: pictures or an error, and the same of both each time")
 
 TEST_CASE("limits") {
   const auto code = [](const VideoLimits& limits) {
-    return error_of([&] {
+    return thrown([&] {
              const VideoFile video(path_of("h264.mp4"), limits);
              video.read(numbers_to(video.frames()));
            })
@@ -279,9 +280,9 @@ TEST_CASE("limits") {
   const VideoFile video(path_of("h264.mp4"), limits);
   CHECK(video.read(numbers_to(20)).size() == 20);
   const index_t outside[]{20}, negative[]{-1, 3};
-  CHECK(error_of([&] { video.read(outside); }).code() == Errc::bad_video);
-  CHECK(error_of([&] { video.read(negative); }).code() == Errc::bad_video);
-  CHECK(error_of([&] { video.read({}); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { video.read(outside); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { video.read(negative); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { video.read({}); }).code() == Errc::bad_video);
 
   // A size that only the decoder knows: the sample entry's says 0 x 0.
   std::vector<std::byte> bytes = bytes_of_file("h264.mp4");
@@ -293,11 +294,11 @@ TEST_CASE("limits") {
   limits = {};
   limits.pixels = 20 * 64 * 48 - 1;
   const VideoFile unknown(bytes, "film", limits);
-  CHECK(error_of([&] { unknown.read(numbers_to(20)); }).code() == Errc::image_too_large);
+  CHECK(thrown([&] { unknown.read(numbers_to(20)); }).code() == Errc::image_too_large);
   limits.image.side = 63;
   const index_t first[]{0};
   const VideoFile narrow(bytes, "film", limits);
-  CHECK(error_of([&] { narrow.read(first); }).code() == Errc::image_too_large);
+  CHECK(thrown([&] { narrow.read(first); }).code() == Errc::image_too_large);
 }
 
 TEST_CASE("a request to stop, or the time, ends opening and reading") {
@@ -307,15 +308,14 @@ TEST_CASE("a request to stop, or the time, ends opening and reading") {
   const VideoFile video(path_of("h264.mp4"), limits);
   CHECK(video.read(numbers_to(20)).size() == 20);
   source.request_stop();
-  const Error error = error_of([&] { video.read(numbers_to(20)); });
+  const Error error = thrown([&] { video.read(numbers_to(20)); });
   CHECK(error.code() == Errc::cancelled);
   CHECK(error.file().ends_with("h264.mp4"));
-  CHECK(error_of([&] { VideoFile(path_of("h264.mp4"), limits); }).code() == Errc::cancelled);
-  CHECK(error_of([&] { load_video(path_of("h264.mp4"), {}, {}, limits); }).code() ==
-        Errc::cancelled);
+  CHECK(thrown([&] { VideoFile(path_of("h264.mp4"), limits); }).code() == Errc::cancelled);
+  CHECK(thrown([&] { load_video(path_of("h264.mp4"), {}, {}, limits); }).code() == Errc::cancelled);
   limits = {};
   limits.call_seconds = 0;
-  CHECK(error_of([&] { VideoFile(path_of("h264.mp4"), limits); }).code() == Errc::limit_exceeded);
+  CHECK(thrown([&] { VideoFile(path_of("h264.mp4"), limits); }).code() == Errc::limit_exceeded);
 }
 
 TEST_CASE("nothing is written to stderr, and no descriptor stays open") {

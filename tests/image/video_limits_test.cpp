@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -22,7 +23,7 @@ TEST_CASE("a watch ends a call by its time or by a request, and says which") {
     limits.call_seconds = seconds;
     const VideoWatch watch(limits);
     CHECK(watch.over());
-    const Error error = error_of([&] { watch.check("film.mp4"); });
+    const Error error = thrown([&] { watch.check("film.mp4"); });
     CHECK(error.code() == Errc::limit_exceeded);
     CHECK(error.file() == "film.mp4");
     CHECK(error.field() == "time to read a video");
@@ -35,12 +36,12 @@ TEST_CASE("a watch ends a call by its time or by a request, and says which") {
   watch.check("film.mp4");
   source.request_stop();
   CHECK(watch.over());
-  const Error error = error_of([&] { watch.check("film.mp4"); });
+  const Error error = thrown([&] { watch.check("film.mp4"); });
   CHECK(error.code() == Errc::cancelled);
   CHECK(error.file() == "film.mp4");
 
   limits.call_seconds = 0;  // who asked for an end is not told of the time
-  CHECK(error_of([&] { VideoWatch(limits).check("film.mp4"); }).code() == Errc::cancelled);
+  CHECK(thrown([&] { VideoWatch(limits).check("film.mp4"); }).code() == Errc::cancelled);
 }
 
 }  // namespace

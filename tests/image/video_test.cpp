@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace gov {
 namespace {
@@ -129,12 +130,12 @@ TEST_CASE("one rule or another by FrameSampling") {
   sampling.num_frames = 4;
   CHECK_THROWS_AS(pick_frames(100, sampling, {}, limits), Error);
   CHECK(frame_rule("linspace") == FrameRule::linspace);
-  CHECK(error_of([] { frame_rule("random"); }).code() == Errc::bad_argument);
+  CHECK(thrown([] { frame_rule("random"); }).code() == Errc::bad_argument);
 }
 
 TEST_CASE("a file, in a program that has no decoder for it") {
   const VideoFileLoader loader = video_file_loader.exchange(nullptr);
-  const Error error = error_of([] { load_video(fixture("../video/h264.mp4")); });
+  const Error error = thrown([] { load_video(fixture("../video/h264.mp4")); });
   CHECK(error.code() == Errc::unsupported);
   CHECK(error.expected().find("GOV_WITH_FFMPEG") != std::string::npos);
   video_file_loader = [](const std::string&, const FrameSampling&, const VideoLimits&) {
@@ -187,7 +188,7 @@ struct Folder {
 
 TEST_CASE("frames of a folder in natural order") {
   const Folder folder;
-  CHECK(error_of([&] { frame_files(folder.path.string()); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { frame_files(folder.path.string()); }).code() == Errc::bad_video);
   for (int i = 0; i < 12; ++i)
     folder.add("f" + std::to_string(i) + (i % 2 ? ".PNG" : ".png"), 2, 3, static_cast<char>(i));
   std::ofstream(folder.path / "notes.txt") << "not a frame";
@@ -210,30 +211,29 @@ TEST_CASE("frames of a folder in natural order") {
 
   VideoLimits limits;
   limits.frames = 11;
-  CHECK(error_of([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
+  CHECK(thrown([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
         Errc::bad_video);
   limits = {};
   limits.pixels = 12 * 6 - 1;
-  CHECK(error_of([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
+  CHECK(thrown([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
         Errc::image_too_large);
   limits.pixels = 12 * 6;
   CHECK(load_video(folder.path.string(), {}, {}, limits).size() == 12);
   limits.pixels = 10;
-  CHECK(error_of([&] { load_frames(files, twice, limits); }).code() == Errc::image_too_large);
+  CHECK(thrown([&] { load_frames(files, twice, limits); }).code() == Errc::image_too_large);
   limits = {};
   limits.entries = 5;
-  CHECK(error_of([&] { frame_files(folder.path.string(), limits); }).code() ==
-        Errc::limit_exceeded);
+  CHECK(thrown([&] { frame_files(folder.path.string(), limits); }).code() == Errc::limit_exceeded);
   const std::vector<index_t> outside{12};
-  CHECK(error_of([&] { load_frames(files, outside); }).code() == Errc::bad_video);
-  CHECK(error_of([&] { load_frames(files, {}); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { load_frames(files, outside); }).code() == Errc::bad_video);
+  CHECK(thrown([&] { load_frames(files, {}); }).code() == Errc::bad_video);
 }
 
 TEST_CASE("a folder that is not there, and a frame that is no picture") {
-  CHECK(error_of([] { frame_files("no/such/folder"); }).code() == Errc::io_error);
+  CHECK(thrown([] { frame_files("no/such/folder"); }).code() == Errc::io_error);
   const Folder folder;
   std::ofstream(folder.path / "a.png") << "rubbish";
-  const Error error = error_of([&] { load_video(folder.path.string()); });
+  const Error error = thrown([&] { load_video(folder.path.string()); });
   CHECK(error.code() == Errc::bad_image);
   CHECK(error.file().ends_with("a.png"));
 }
@@ -246,12 +246,12 @@ TEST_CASE("reading a folder ends by a request or by the time, and names the fram
   limits.stop = source.get_token();
   CHECK(load_video(folder.path.string(), {}, {}, limits).size() == 1);
   source.request_stop();
-  const Error error = error_of([&] { load_video(folder.path.string(), {}, {}, limits); });
+  const Error error = thrown([&] { load_video(folder.path.string(), {}, {}, limits); });
   CHECK(error.code() == Errc::cancelled);
   CHECK(error.file().ends_with("frame1.png"));
   limits = {};
   limits.call_seconds = 0;
-  CHECK(error_of([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
+  CHECK(thrown([&] { load_video(folder.path.string(), {}, {}, limits); }).code() ==
         Errc::limit_exceeded);
 }
 

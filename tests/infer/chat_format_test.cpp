@@ -6,6 +6,7 @@
 
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/byte_tokenizer.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
 namespace {

@@ -8,6 +8,7 @@
 #include "Digits.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/digits.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 

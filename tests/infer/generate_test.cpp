@@ -10,9 +10,10 @@
 #include "gov/text/utf8.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/byte_tokenizer.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/tiny.hpp"
 
-namespace {
+namespace generate_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -489,4 +490,4 @@ TEST_CASE("router statistics see the prompt and every step, and change nothing")
   }
 }
 
-}  // namespace
+}  // namespace generate_test

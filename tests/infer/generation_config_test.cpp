@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 TEST_CASE("the values of a file, and the library's for what it does not say") {
   const auto config = read_generation_config(parse_json(

@@ -9,10 +9,12 @@
 #include "gov/model/internvl.hpp"
 #include "gov/vision/intern_vit.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace internvl3_chat_test {
 
 using namespace gov;
+using namespace gov::test;
 
 struct TinyInternVl3 : InternVl {
   static constexpr std::string_view name = "TinyInternVl3";
@@ -80,8 +82,6 @@ std::vector<int> flags_of(const Json& json) {
   return json.contains("image_flags") ? json.at("image_flags").as_vector<int>()
                                       : std::vector<int>{};
 }
-
-}  // namespace
 
 TEST_CASE("OpenGVLab's chat(): history, images by <image>, frames, image_flags") {
   const auto loaded = model("internvl");
@@ -226,3 +226,5 @@ TEST_CASE("tiles that do not fit are refused, and the conversation goes on") {
                  images_of_tiles(tiles(0, 2), List{2}), greedy())
             .tokens == turn.at("tokens").as_vector<int>());
 }
+
+}  // namespace internvl3_chat_test

@@ -9,10 +9,12 @@
 #include "gov/language/mistral.hpp"
 #include "gov/model/llava_next.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace llava_chat_test {
 
 using namespace gov;
+using namespace gov::test;
 
 struct TinyClip : ClipVitModules {
   static constexpr ClipVitConfig config{.hidden_size = 16,
@@ -106,8 +108,6 @@ Message turn_of(const Json& json) {
 void append(Attachments& to, const Attachments& more) {
   to.images.insert(to.images.end(), more.images.begin(), more.images.end());
 }
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("conversations: prompts, tokens and answers of transformers", Cfg, TinyLlava,
                    TinyLlavaNext) {
@@ -224,3 +224,5 @@ TEST_CASE_TEMPLATE("pictures that do not fit are refused, and the conversation g
   chat.ask("And <image>?", greedy());
   CHECK(chat.messages().size() == 4);
 }
+
+}  // namespace llava_chat_test

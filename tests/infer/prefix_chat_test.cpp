@@ -5,9 +5,10 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/prefix_folder.hpp"
 
-namespace {
+namespace prefix_chat_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -186,4 +187,4 @@ TEST_CASE("tensors have the class's names; what is missing is named, the pooler 
                     router.size()) == 0);
 }
 
-}  // namespace
+}  // namespace prefix_chat_test

@@ -9,10 +9,12 @@
 
 #include "gov/io/json.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();

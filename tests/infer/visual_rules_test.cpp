@@ -9,10 +9,12 @@
 #include "gov/model/presets.hpp"
 #include "gov/vision/siglip_vit.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace visual_rules_test {
 
 using namespace gov;
+using namespace gov::test;
 
 struct SmallClip : ClipVitModules {
   static constexpr ClipVitConfig config{.hidden_size = 16,
@@ -64,8 +66,6 @@ struct Model {
     return tokens;
   }
 };
-
-}  // namespace
 
 TEST_CASE("a picture is its tokens, each the image token, with nothing around them") {
   const VisualRules fixed = visual_rules(Model<Fixed>{}), anyres = visual_rules(Model<Anyres>{});
@@ -164,3 +164,5 @@ TEST_CASE("what a processor's file says is taken; the resolutions are the model'
   const auto anyres = image_config_of<Model<Anyres>>(chats + "llava_next");
   CHECK(anyres.image_grid_pinpoints.size() == 2);
 }
+
+}  // namespace visual_rules_test

@@ -9,10 +9,12 @@
 
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace config_json_test {
 
 using namespace gov;
+using namespace gov::test;
 
 using Members =
     std::vector<std::pair<std::string, std::string>>;  // keys and the text of their values
@@ -628,4 +630,4 @@ TEST_CASE("words with a grammar of their own") {
   }
 }
 
-}  // namespace
+}  // namespace config_json_test

@@ -11,8 +11,12 @@
 #include "advice_ops.hpp"
 #include "faulty_file_ops.hpp"
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 std::string text_at(const gov::File& file, std::uint64_t offset, std::size_t bytes) {
   std::string text(bytes, '?');

@@ -5,8 +5,12 @@
 #include <initializer_list>
 
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 // Writes down what it hears.
 struct Recorder {

@@ -3,8 +3,12 @@
 #include <doctest/doctest.h>
 
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 gov::Json parse(std::string_view text) { return gov::parse_json(text, "config.json"); }
 

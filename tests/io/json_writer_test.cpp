@@ -7,6 +7,9 @@
 #include <random>
 
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
+
+using gov::test::code_of;
 
 TEST_CASE("members, arrays and nesting are laid out") {
   gov::JsonWriter out;

@@ -11,10 +11,12 @@
 #include "gov/model/parameter_list.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 template <class Cfg>
 std::vector<ParameterRef> parameters() {

@@ -6,8 +6,12 @@
 
 #include "safetensors_bytes.hpp"
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace safetensors_header_test {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 gov::SafeTensorsHeader parse(std::string_view bytes) {
   return gov::SafeTensorsHeader::parse(as_byte_span(bytes), bytes.size(), "test.safetensors");
@@ -39,8 +43,6 @@ const std::string small_file = safetensors_bytes(
     R"("e":{"dtype":"U8","shape":[0],"data_offsets":[14,14]},"s":{"dtype":"I8","shape":[],)"
     R"("data_offsets":[14,15]}}   )",
     "01234567abcdefZ");
-
-}  // namespace
 
 TEST_CASE("a header tells names, dtypes, shapes, places and metadata") {
   const gov::SafeTensorsHeader header = parse(small_file);
@@ -122,3 +124,5 @@ TEST_CASE("a header of many tensors keeps them all") {
   CHECK(parsed.entries().size() == 20000);
   CHECK(parsed.find("t7919")->offset == 1);
 }
+
+}  // namespace safetensors_header_test

@@ -11,8 +11,12 @@
 #include "faulty_file_ops.hpp"
 #include "safetensors_bytes.hpp"
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 using namespace std::string_literals;
 

@@ -7,8 +7,12 @@
 #include "faulty_file_ops.hpp"
 #include "gov/io/sharded.hpp"
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 // The bytes of a tensor follow from its name alone.
 std::vector<std::byte> content(const std::string& name, std::size_t bytes) {

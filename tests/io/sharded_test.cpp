@@ -5,8 +5,12 @@
 
 #include "safetensors_bytes.hpp"
 #include "temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace sharded_test {
+
+using gov::test::code_of;
+using gov::test::error_of;
 
 // One U8 tensor per name, each of one byte: the name's last letter.
 std::string shard(const std::vector<std::string>& names) {
@@ -48,8 +52,6 @@ struct Sharded : TempFolder {
 };
 
 const std::string good = R"("a":"one.safetensors","b":"one.safetensors","c":"two.safetensors")";
-
-}  // namespace
 
 TEST_CASE("a folder or a file is found in all its forms") {
   const Sharded folder(good);
@@ -224,3 +226,5 @@ TEST_CASE("many entries cost what they weigh, many shards are refused") {
         (i ? ",\"t" : "\"t") + std::to_string(i) + "\":\"s" + std::to_string(i) + ".safetensors\"";
   CHECK(Sharded(map).code() == "limit_exceeded");
 }
+
+}  // namespace sharded_test

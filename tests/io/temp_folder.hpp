@@ -1,19 +1,16 @@
-// A folder of its own for a test, removed with everything in it; and a code checker for gov::Error.
+// A folder of its own for a test, removed with everything in it.
 #pragma once
 
-#include <doctest/doctest.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <optional>
-#include <ostream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include "gov/core/error.hpp"
+#include <system_error>
 
 class TempFolder {
  public:
@@ -46,21 +43,4 @@ class TempFolder {
 inline std::string file_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// The error that `call` throws, if it throws one.
-template <class Call>
-std::optional<gov::Error> error_of(Call call) {
-  try {
-    call();
-  } catch (const gov::Error& error) {
-    return error;
-  }
-  return std::nullopt;
-}
-
-template <class Call>
-std::string code_of(Call call) {
-  const auto error = error_of(call);
-  return error ? std::string(gov::to_string(error->code())) : "none";
 }

@@ -6,11 +6,11 @@
 
 #include "tests/support/kernel_cases.hpp"
 
+namespace activation_test {
+
 using namespace gov;
 using namespace gov::test;
 using kernel::Activation;
-
-namespace {
 
 constexpr Activation activations[] = {Activation::gelu, Activation::gelu_tanh,
                                       Activation::quick_gelu, Activation::silu, Activation::relu};
@@ -35,8 +35,6 @@ GOV_TARGET_AVX512 void exp_avx512(float* x, index_t n) {
   for (index_t i = 0; i < n; i += 16)
     _mm512_storeu_ps(x + i, kernel::on_avx512::exp(_mm512_loadu_ps(x + i)));
 }
-
-}  // namespace
 
 TEST_CASE("activations over a sweep of f32: error below 1.5e-7 of |x|, and 2e-6 of the value") {
   const auto x = sweep();
@@ -163,3 +161,5 @@ TEST_CASE("swiglu_clamped agrees with f64, in place as well, clamps both sides a
     CHECK(y[2] == doctest::Approx(-6 * 2 / (1 + std::exp(-alpha * 2))).epsilon(1e-6));
   }
 }
+
+}  // namespace activation_test

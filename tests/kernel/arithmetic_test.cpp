@@ -8,12 +8,12 @@
 #include "tests/support/emulated_tiles.hpp"
 #include "tests/support/kernel_cases.hpp"
 
+namespace arithmetic_test {
+
 using namespace gov;
 using namespace gov::test;
 using kernel::Packing;
 using kernel::RoundedProducts;
-
-namespace {
 
 constexpr Format stored[] = {Format::bf16, Format::q8, Format::mxfp4};
 constexpr Packing layouts[] = {
@@ -88,8 +88,6 @@ std::vector<double> exact(const GuardedWeight& w, const std::vector<float>& x, c
     }
   return y;
 }
-
-}  // namespace
 
 TEST_CASE("names") {
   for (const auto each : {Arithmetic::invariant, Arithmetic::fast, Arithmetic::int8})
@@ -330,3 +328,5 @@ TEST_CASE("tiny activations are not turned into others") {
         }
       }
 }
+
+}  // namespace arithmetic_test

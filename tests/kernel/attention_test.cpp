@@ -6,12 +6,12 @@
 
 #include "tests/support/kernel_cases.hpp"
 
+namespace attention_test {
+
 using namespace gov;
 using namespace gov::test;
 using kernel::AttentionArgs;
 using kernel::Kernels;
-
-namespace {
 
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -109,8 +109,6 @@ struct Case {
     return std::pair(rows, std::vector<T>(scores.begin(), scores.end()));
   }
 };
-
-}  // namespace
 
 TEST_CASE("attention agrees with f64 for every backend, head_dim, group and number of keys") {
   for (const auto* kernels : available_kernels())
@@ -299,3 +297,5 @@ TEST_CASE("softmax: f64, any length, rows of -inf, NaN and +inf") {
     kernels->softmax(nullptr, 0);
   }
 }
+
+}  // namespace attention_test

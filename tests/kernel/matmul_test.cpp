@@ -6,12 +6,12 @@
 
 #include "tests/support/kernel_cases.hpp"
 
+namespace matmul_test {
+
 using namespace gov;
 using namespace gov::test;
 using kernel::Kernels;
 using kernel::MatmulArgs;
-
-namespace {
 
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -46,8 +46,6 @@ std::vector<double> exact(const GuardedWeight& w, const std::vector<float>& x, c
 }
 
 bool fits(Format format, index_t in) { return !is_blocked(format) || in % block_size == 0; }
-
-}  // namespace
 
 TEST_CASE("matmul agrees with f64 for every backend, format and odd size") {
   constexpr index_t depths[] = {1,  2,  7,  8,  9,   15,  16,  17,  19,  31,   32,  33,
@@ -282,3 +280,5 @@ TEST_CASE(
     check(*kernels, q8, 5);
   }
 }
+
+}  // namespace matmul_test

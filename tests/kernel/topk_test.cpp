@@ -9,10 +9,11 @@
 
 #include "gov/core/rng.hpp"
 
+namespace topk_test {
+
 using namespace gov;
 using kernel::top_k;
 
-namespace {
 std::vector<int> chosen(const std::vector<float>& x, index_t k) {
   std::vector<int> out(static_cast<std::size_t>(k), -1);
   top_k(x.data(), static_cast<index_t>(x.size()), k, out.data());
@@ -20,7 +21,6 @@ std::vector<int> chosen(const std::vector<float>& x, index_t k) {
 }
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
-}  // namespace
 
 TEST_CASE("the largest first; of equal values the lower index first") {
   CHECK(chosen({1, 5, 3, 5, 2}, 3) == std::vector{1, 3, 2});
@@ -56,3 +56,5 @@ TEST_CASE("top_k is the head of a stable descending sort") {
       REQUIRE(all == order);
     }
 }
+
+}  // namespace topk_test

@@ -8,6 +8,7 @@
 
 #include "gov/language/gpt_oss.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"

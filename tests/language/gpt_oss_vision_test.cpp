@@ -12,7 +12,7 @@
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace gpt_oss_vision_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -160,4 +160,4 @@ TEST_CASE("YaRN's gain goes with the positions: cos 1 and sin 0, no more") {
   CHECK(model.run(x) == found);
 }
 
-}  // namespace
+}  // namespace gpt_oss_vision_test

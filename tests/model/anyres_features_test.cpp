@@ -7,9 +7,10 @@
 #include <sstream>
 
 #include "tests/image/picture.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/reference_case.hpp"
 
-namespace {
+namespace anyres_features_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -118,10 +119,10 @@ TEST_CASE("spellings") {
   CHECK(parse_anyres_rule("flat").merge == PatchMerge::flat);
   for (const char* bad : {"", "Flat", "flat_unpad", "spatial_", "spatial_unpad_x",
                           "spatial_maxpool2x2_unpad", "unpad", "spatial_nobase_unpad"})
-    CHECK(error_of([&] { parse_anyres_rule(bad); }).field() == "mm_patch_merge_type");
+    CHECK(thrown([&] { parse_anyres_rule(bad); }).field() == "mm_patch_merge_type");
   for (const char* bad : {"", "pad", "anyres_max", "anyres_max_", "anyres_max_0", "anyres_max_9x",
                           "anyres_max_99999999999999999999", "anyres_max_-1"})
-    CHECK(error_of([&] { parse_anyres_rule("spatial", bad); }).field() == "image_aspect_ratio");
+    CHECK(thrown([&] { parse_anyres_rule("spatial", bad); }).field() == "image_aspect_ratio");
 }
 
 TEST_CASE("features of another number of views are refused") {
@@ -131,7 +132,7 @@ TEST_CASE("features of another number of views are refused") {
   Arena arena;
   Context<float> context{*kernel::find_kernels<float>("scalar"), pool, arena};
   const auto pack = [&](index_t in, index_t out, const float* newline) {
-    return error_of([&] {
+    return thrown([&] {
              pack_anyres_features<float>(context, layout, Rows<const float>(x.data(), in, width),
                                          newline, Rows<float>(y.data(), out, width));
            })
@@ -142,4 +143,4 @@ TEST_CASE("features of another number of views are refused") {
   CHECK(pack(80, layout.tokens(), nullptr) == Errc::bad_argument);
 }
 
-}  // namespace
+}  // namespace anyres_features_test

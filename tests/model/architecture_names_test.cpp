@@ -8,10 +8,12 @@
 #include "gov/model/config_output.hpp"
 #include "gov/model/description.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace architecture_names_test {
 
 using namespace gov;
+using namespace gov::test;
 
 ModelDescription of_text(const std::string& text) {
   return describe_config(parse_json(text, "folder/config.json"));
@@ -166,4 +168,4 @@ TEST_CASE("the fixtures' classes, which transformers wrote, are read; what is wr
   CHECK(named > 30);
 }
 
-}  // namespace
+}  // namespace architecture_names_test

@@ -6,6 +6,7 @@
 
 #include "tests/io/temp_folder.hpp"
 #include "tests/parity/generated_weights.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 

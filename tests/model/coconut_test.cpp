@@ -5,10 +5,11 @@
 #include <doctest/doctest.h>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/zoo.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace coconut_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -417,4 +418,4 @@ TEST_CASE("what cannot be run is refused, and nothing has moved") {
   CHECK(fresh.length() == 2);
 }
 
-}  // namespace
+}  // namespace coconut_test

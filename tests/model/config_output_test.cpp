@@ -7,10 +7,12 @@
 
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;

@@ -8,9 +8,10 @@
 #include "gov/io/safetensors_writer.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 
-namespace {
+namespace description_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -371,4 +372,4 @@ TEST_CASE("GPT-OSS-Vision: flat keys, an adapter only if use_vision, a fallback 
   CHECK(describe(folder.path()).composition->vision.is<VitConfig>());
 }
 
-}  // namespace
+}  // namespace description_test

@@ -7,12 +7,13 @@
 
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/models/fixtures.hpp"
 #include "tests/support/models/tiny.hpp"
 #include "tests/support/models/zoo.hpp"
 
-namespace {
+namespace gov_model_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -305,4 +306,4 @@ TEST_CASE("fresh random weights: the same for a seed, finite, in any storage") {
   }
 }
 
-}  // namespace
+}  // namespace gov_model_test

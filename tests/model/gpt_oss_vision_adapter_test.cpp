@@ -7,9 +7,10 @@
 #include "gov/model/costs.hpp"
 #include "gov/model/memory_plan.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace gpt_oss_vision_adapter_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -244,4 +245,4 @@ TEST_CASE("the memory plan and the costs know the adapter") {
         2.0 * (1024 * 588 * 256.0 + 1024 * 2880 * 257.0));
 }
 
-}  // namespace
+}  // namespace gpt_oss_vision_adapter_test

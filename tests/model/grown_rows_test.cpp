@@ -6,10 +6,12 @@
 #include <cstring>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 // A file with one matrix of `rows` rows of width 4: row r is r, r + 0.25, r + 0.5, r + 0.75.
 struct Source {

@@ -7,9 +7,10 @@
 #include "gov/model/config_output.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tiny_model.hpp"
 
-namespace {
+namespace llava_gpt2_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -392,4 +393,4 @@ TEST_CASE("wrong counts of frames and visuals are refused before any work") {
         })) == "bad_argument");
 }
 
-}  // namespace
+}  // namespace llava_gpt2_test

@@ -7,7 +7,7 @@
 
 #include "tests/support/reference_case.hpp"
 
-namespace {
+namespace llava_inputs_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -118,4 +118,4 @@ TEST_CASE("wrong inputs are refused") {
   CHECK(code({2, 3, ids, {}, {}, std::span(ids).first(3)}, {1, 1}) == Errc::bad_argument);
 }
 
-}  // namespace
+}  // namespace llava_inputs_test

@@ -6,7 +6,7 @@
 
 #include "gov/model/config_output.hpp"
 
-namespace {
+namespace llava_next_test {
 
 using namespace gov;
 
@@ -100,4 +100,4 @@ TEST_CASE("config.json") {
   CHECK_THROWS_AS(of_text(R"(,"image_grid_pinpoints":[[0,112]])"), Error);
 }
 
-}  // namespace
+}  // namespace llava_next_test

@@ -13,11 +13,12 @@
 #include "gov/model/registry.hpp"
 #include "gov/model/save.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace llava_projectors_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -333,4 +334,4 @@ TEST_CASE("a tower with a published name goes by it") {
   CHECK(siglip.contains("vision_config"));
 }
 
-}  // namespace
+}  // namespace llava_projectors_test

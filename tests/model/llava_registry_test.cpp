@@ -10,9 +10,10 @@
 #include "gov/model/load.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tiny_model.hpp"
 
-namespace {
+namespace llava_registry_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -269,4 +270,4 @@ TEST_CASE("weights under the original names") {
   }
 }
 
-}  // namespace
+}  // namespace llava_registry_test

@@ -9,10 +9,11 @@
 #include "gov/model/presets.hpp"
 #include "gov/model/save.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/reference_case.hpp"
 #include "tests/support/tiny_model.hpp"
 
-namespace {
+namespace llava_token_packer_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -243,4 +244,4 @@ TEST_CASE("what does not hold together names its key") {
         "unsupported mm_patch_merge_type");
 }
 
-}  // namespace
+}  // namespace llava_token_packer_test

@@ -12,9 +12,10 @@
 #include "tests/io/temp_folder.hpp"
 #include "tests/parity/generated_weights.hpp"
 #include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 
-namespace {
+namespace load_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -719,4 +720,4 @@ TEST_CASE("a number without a code names its file and tensor") {
   }
 }
 
-}  // namespace
+}  // namespace load_test

@@ -7,7 +7,7 @@
 #include "gov/model/presets.hpp"
 #include "tests/support/models/fixtures.hpp"
 
-namespace {
+namespace model_description_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -54,4 +54,4 @@ TEST_CASE("what differs between families, and when the number of positions count
             .empty());
 }
 
-}  // namespace
+}  // namespace model_description_test

@@ -10,7 +10,7 @@
 #include "gov/model/gov_model.hpp"
 #include "gov/model/presets.hpp"
 
-namespace {
+namespace random_weights_test {
 
 using namespace gov;
 
@@ -208,4 +208,4 @@ TEST_CASE("a random model runs") {
   for (index_t i = 0; i < logits.cols; ++i) CHECK(std::isfinite(logits.row(2)[i]));
 }
 
-}  // namespace
+}  // namespace random_weights_test

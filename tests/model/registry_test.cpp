@@ -7,9 +7,10 @@
 #include "gov/model/architecture.hpp"
 #include "gov/model/presets.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 
-namespace {
+namespace registry_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -98,4 +99,4 @@ TEST_CASE("a folder that cannot be read says so itself") {
   CHECK(code_of([] { picked("no/such/folder"); }) == "io_error");
 }
 
-}  // namespace
+}  // namespace registry_test

@@ -9,6 +9,7 @@
 #include "gov/model/model_data.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 
 namespace {

@@ -7,10 +7,12 @@
 
 #include "gov/language/gpt_oss_vision.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace run_time_keys_test {
 
 using namespace gov;
+using namespace gov::test;
 
 TEST_CASE("a command line's spelling") {
   CHECK(parse_setting("nope_stride=2") == Setting{"nope_stride", "2"});
@@ -126,4 +128,4 @@ TEST_CASE("values that a key cannot have, from a struct") {
   CHECK(with_run_time(GptOssConfig{}, {.hidden_size = 1}) == GptOssConfig{});
 }
 
-}  // namespace
+}  // namespace run_time_keys_test

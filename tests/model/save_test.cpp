@@ -8,9 +8,10 @@
 #include "tests/io/faulty_file_ops.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/checkpoint_copy.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 
-namespace {
+namespace save_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -231,4 +232,4 @@ TEST_CASE("a system call that fails, whichever: the checkpoint that was there st
   CHECK(different(Loaded<VlmBf16>(path), after) == "");
 }
 
-}  // namespace
+}  // namespace save_test

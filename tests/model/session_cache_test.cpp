@@ -6,9 +6,10 @@
 
 #include "gov/model/memory_plan.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace session_cache_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -150,4 +151,4 @@ TEST_CASE("other formats, and bf16 where a session computes in double, are refus
         2 * setup.session(SessionOptions{.context = 64}).cache_bytes());
 }
 
-}  // namespace
+}  // namespace session_cache_test

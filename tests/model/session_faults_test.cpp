@@ -7,9 +7,10 @@
 #include <algorithm>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace session_faults_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -389,4 +390,4 @@ TEST_CASE("a NaN in any parameter surfaces") {
   }
 }
 
-}  // namespace
+}  // namespace session_faults_test

@@ -7,9 +7,10 @@
 #include "gov/model/gov_model.hpp"
 #include "gov/model/router_statistics.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace session_modality_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -169,4 +170,4 @@ TEST_CASE("keys of a model are changed for sessions made later, and for no other
   CHECK(same_bits(run(new_session()), off));
 }
 
-}  // namespace
+}  // namespace session_modality_test

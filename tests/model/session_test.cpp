@@ -7,9 +7,10 @@
 #include <algorithm>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/session_cases.hpp"
 
-namespace {
+namespace session_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -445,4 +446,4 @@ TEST_CASE("the image token may be -200, which no embedding is for") {
   CHECK(code_of([&] { session.forward(inputs); }) == "bad_argument");
 }
 
-}  // namespace
+}  // namespace session_test

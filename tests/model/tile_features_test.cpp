@@ -9,7 +9,7 @@
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace tile_features_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -147,4 +147,4 @@ TEST_CASE("images that cannot be taken") {
   CHECK(TileFeatures<Last>::rows({}) == 0);
 }
 
-}  // namespace
+}  // namespace tile_features_test

@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace visual_spans_test {
 
 using namespace gov;
+using namespace gov::test;
 
 constexpr MarkedSpan fast{1, 2, "video"}, slow{3, 4, "slow video"};
 
@@ -120,4 +122,4 @@ TEST_CASE("ids of markers") {
   CHECK(VisualMarkerIds{}.im_start == -1);
 }
 
-}  // namespace
+}  // namespace visual_spans_test

@@ -6,10 +6,12 @@
 #include <numeric>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace xtensor_test {
 
 using namespace gov;
+using namespace gov::test;
 
 TEST_CASE("rows become a tensor of their shape, on the same memory") {
   std::vector<float> data(12);
@@ -37,4 +39,4 @@ TEST_CASE("rows apart from each other are refused") {
   CHECK(error->found() == "a stride of 4 for 3");
 }
 
-}  // namespace
+}  // namespace xtensor_test

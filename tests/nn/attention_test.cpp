@@ -6,7 +6,7 @@
 
 #include "tests/support/kernel_cases.hpp"
 
-namespace {
+namespace attention_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -309,4 +309,4 @@ TEST_CASE("one token alone equals the same token among others, bit for bit") {
   }
 }
 
-}  // namespace
+}  // namespace attention_test

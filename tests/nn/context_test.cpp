@@ -4,10 +4,12 @@
 
 #include "gov/kernel/backend.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 TEST_CASE("rows come from the arena and go back with a scope") {
   ThreadPool pool(1);

@@ -8,7 +8,7 @@
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace fused_attention_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -128,4 +128,4 @@ TEST_CASE("a limit on q, k, v, a scale of its own, and scores that lean back") {
   check<MptLike>(Leaning{slopes.data()}, slopes);
 }
 
-}  // namespace
+}  // namespace fused_attention_test

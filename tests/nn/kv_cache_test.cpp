@@ -8,10 +8,12 @@
 #include <cstring>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 using Cache = KvCache<float>;
 
 constexpr Format formats[] = {Format::f32, Format::bf16};

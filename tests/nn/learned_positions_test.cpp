@@ -6,7 +6,7 @@
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace learned_positions_test {
 
 using namespace gov;
 
@@ -44,4 +44,4 @@ TEST_CASE("two sequences, one further on than the other") {
   CHECK(x == expected);
 }
 
-}  // namespace
+}  // namespace learned_positions_test

@@ -4,11 +4,13 @@
 #include <doctest/doctest.h>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 
-namespace {
+namespace nope_test {
 
 using namespace gov;
+using namespace gov::test;
 
 std::vector<index_t> layers_of(const NopeLayers& nope, index_t layers) {
   std::vector<index_t> found;
@@ -81,4 +83,4 @@ TEST_CASE("angles are Rotary's; the table says for which layers, and may be chan
   CHECK(RotaryOrNope<Model>::place(context, Absent{}, table, steps, x).turns(1));
 }
 
-}  // namespace
+}  // namespace nope_test

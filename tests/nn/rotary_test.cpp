@@ -6,7 +6,7 @@
 
 #include "tests/support/kernel_cases.hpp"
 
-namespace {
+namespace rotary_test {
 
 using namespace gov;
 
@@ -98,4 +98,4 @@ TEST_CASE("a head is turned by its token's angles") {
   CHECK(x == std::vector<float>{-3, 0, 1, 2.5f, -7, 1, 5, 5.5f});
 }
 
-}  // namespace
+}  // namespace rotary_test

@@ -9,7 +9,7 @@
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace self_attention_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -170,4 +170,4 @@ TEST_CASE("parameters: names in the checkpoint's order, sinks only where asked f
                 2 * (32 * 64 + 32 * 32) + 64 + 2 * 32 + 32 + 4);
 }
 
-}  // namespace
+}  // namespace self_attention_test

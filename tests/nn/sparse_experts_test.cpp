@@ -9,7 +9,7 @@
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace sparse_experts_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -103,4 +103,4 @@ TEST_CASE("each expert's weights are parameters of their own, and experts all th
   static_assert(parameter_count<Mixture> == E * H + E * 3 * H * I);
 }
 
-}  // namespace
+}  // namespace sparse_experts_test

@@ -5,7 +5,7 @@
 
 #include "tests/support/reference_case.hpp"
 
-namespace {
+namespace video_projector_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -66,4 +66,4 @@ TEST_CASE("presets") {
   CHECK(last == "spatial_width_output_embeddings.weight");
 }
 
-}  // namespace
+}  // namespace video_projector_test

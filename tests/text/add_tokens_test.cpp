@@ -5,6 +5,7 @@
 #include "gov/text/latent_tokens.hpp"
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/byte_tokenizer.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
 using namespace gov;

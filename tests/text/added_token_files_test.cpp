@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using namespace gov::test;
 
 TEST_CASE("ids of added tokens, from either file; added_tokens.json goes first") {
   const TempFolder folder;

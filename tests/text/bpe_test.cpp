@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-using namespace gov;
+namespace bpe_test {
 
-namespace {
+using namespace gov;
 
 using Ids = std::vector<int>;
 
@@ -44,8 +44,6 @@ Ids slow_encode(const Bpe& bpe, const std::vector<Bpe::Merge>& merges, std::stri
     ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(best) + 1);
   }
 }
-
-}  // namespace
 
 TEST_CASE("lowest rank first, leftmost on a tie, whatever the result's id") {
   const Bpe bpe = letters({{1, 2, 99}, {0, 1, 26}, {0, 0, 27}, {27, 27, 28}});
@@ -122,3 +120,5 @@ TEST_CASE("the work grows with the piece, not with its square") {
   CHECK(large < 64 * small * 11 / 10);
   CHECK(large < std::size_t{6} << 20);
 }
+
+}  // namespace bpe_test

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-using namespace gov;
+namespace char_symbols_test {
 
-namespace {
+using namespace gov;
 
 using Ids = std::vector<int>;
 
@@ -28,8 +28,6 @@ Ids read(const CharSymbols& symbols, const Vocabulary& tokens, std::string_view 
   for (const auto& symbol : scratch.symbols) ids.push_back(symbol.id);
   return ids;
 }
-
-}  // namespace
 
 TEST_CASE("characters, then their bytes, then unknown") {
   const Vocabulary tokens = vocabulary({"<unk>", "a", "字", "<0xC3>", "<0xA9>", "<0x0A>"});
@@ -76,3 +74,5 @@ TEST_CASE("a character that is nothing is an error that shows it") {
     CHECK(std::string_view(error.what()).find("é") != std::string_view::npos);
   }
 }
+
+}  // namespace char_symbols_test

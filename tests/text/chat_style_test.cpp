@@ -11,6 +11,7 @@
 #include "gov/io/json.hpp"
 #include "gov/text/placeholders.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
 using namespace gov;

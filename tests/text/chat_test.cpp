@@ -9,6 +9,7 @@
 #include "gov/text/internvl_chat.hpp"
 #include "gov/text/internvl_gpt_oss_chat.hpp"
 #include "tests/support/chat_fixture.hpp"
+#include "tests/support/errors.hpp"
 
 using namespace gov;
 using namespace gov::test;

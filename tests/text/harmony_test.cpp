@@ -8,18 +8,16 @@
 
 #include "tests/support/chat_fixture.hpp"
 
+namespace harmony_test {
+
 using namespace gov;
 using namespace gov::test;
-
-namespace {
 
 const Tokenizer& tokenizer() { return fixture_tokenizer("o200k"); }
 
 std::string rendered(const std::vector<Message>& messages, HarmonyOptions options = {}) {
   return tokenizer().decode(render_harmony(tokenizer(), messages, options).ids);
 }
-
-}  // namespace
 
 TEST_CASE("conversations become the tokens of the published chat template") {
   const auto cases = chat_cases("harmony");
@@ -115,3 +113,5 @@ TEST_CASE("conversations that make no sense are refused") {
   const std::vector<Message> plain = {message(Role::user, "x")};
   CHECK_THROWS_AS(render_harmony(fixture_tokenizer("qwen2"), plain), const Error&);  // no <|start|>
 }
+
+}  // namespace harmony_test

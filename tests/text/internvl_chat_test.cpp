@@ -7,14 +7,12 @@
 
 #include "tests/support/chat_fixture.hpp"
 
+namespace internvl_chat_test {
+
 using namespace gov;
 using namespace gov::test;
 
-namespace {
-
 const Tokenizer& tokenizer() { return fixture_tokenizer("qwen2"); }
-
-}  // namespace
 
 TEST_CASE("conversations with images and videos become the processor's tokens") {
   const auto cases = chat_cases("internvl");
@@ -53,3 +51,5 @@ TEST_CASE("the original code's system sentence, and the frame label of its READM
             .decode(render_internvl_chat(tokenizer(), own, options).ids)
             .starts_with("<|im_start|>system\nmine<|im_end|>\n<|im_start|>user\n"));
 }
+
+}  // namespace internvl_chat_test

@@ -7,10 +7,10 @@
 
 #include "tests/support/chat_fixture.hpp"
 
+namespace internvl_gpt_oss_chat_test {
+
 using namespace gov;
 using namespace gov::test;
-
-namespace {
 
 const Tokenizer& tokenizer() { return fixture_tokenizer("o200k"); }
 std::string rendered(const std::vector<Message>& messages,
@@ -21,8 +21,6 @@ std::string rendered(const std::vector<Message>& messages,
 }
 const std::string system_block =
     "<|start|>system<|message|>" + std::string(internvl_gpt_oss_system) + "<|end|>";
-
-}  // namespace
 
 TEST_CASE("a question about a picture, as OpenGVLab's conversation template writes it") {
   const std::vector<Message> chat = {
@@ -59,3 +57,5 @@ TEST_CASE("each text between control tokens is encoded as one") {
       tokenizer(), std::vector<Message>{message(Role::user, "What is  this?\n")});
   CHECK(prompt.ids == tokenizer().encode(tokenizer().decode(prompt.ids)));
 }
+
+}  // namespace internvl_gpt_oss_chat_test

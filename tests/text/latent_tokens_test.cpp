@@ -4,8 +4,9 @@
 
 #include "tests/io/temp_folder.hpp"
 #include "tests/support/byte_tokenizer.hpp"
+#include "tests/support/errors.hpp"
 
-namespace {
+namespace latent_tokens_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -55,4 +56,4 @@ TEST_CASE("a prompt is the question's line, start, the latents and end") {
   CHECK(ids.size() == 5);
 }
 
-}  // namespace
+}  // namespace latent_tokens_test

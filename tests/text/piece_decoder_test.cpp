@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-using namespace gov;
+namespace piece_decoder_test {
 
-namespace {
+using namespace gov;
 
 PieceDecoder read(std::string_view text) { return PieceDecoder::read(parse_json(text, "t.json")); }
 
@@ -42,8 +42,6 @@ std::string decode(const PieceDecoder& decoder, const std::vector<std::string>& 
     text += decoder.trim(state, token, decoder.bytes_of(token));
   return text;
 }
-
-}  // namespace
 
 TEST_CASE("byte tokens are two hexadecimal digits between <0x and >") {
   CHECK(byte_of_fallback("<0x0A>") == 10);
@@ -85,3 +83,5 @@ TEST_CASE("what cannot be decoded as it comes is refused") {
   refused(sequence({fuse, R"({"type": "Strip", "content": "▁", "start": 1, "stop": 0})"}),
           Errc::unsupported, "decoders[1].content");
 }
+
+}  // namespace piece_decoder_test

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-using namespace gov;
+namespace pre_tokenizer_test {
 
-namespace {
+using namespace gov;
 
 using Pieces = std::vector<std::string>;
 
@@ -38,8 +38,6 @@ std::string literal(std::string_view behavior) {
   return R"({"type": "Split", "pattern": {"String": "--"}, "behavior": ")" + std::string(behavior) +
          "\"}";
 }
-
-}  // namespace
 
 TEST_CASE("none: the text is one piece") {
   Pieces pieces;
@@ -103,3 +101,5 @@ TEST_CASE("unknown steps, patterns and schemes are refused by name") {
   for (int i = 0; i < 8; ++i) many += "," + literal("Isolated");
   refused(many + "]}", Errc::limit_exceeded, "");
 }
+
+}  // namespace pre_tokenizer_test

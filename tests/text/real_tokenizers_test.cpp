@@ -11,14 +11,14 @@
 #include "tests/support/chat_fixture.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
-using namespace gov;
-using namespace gov::test;
-
 // The published tokenizer files of gpt-oss and Qwen3. GOV_TOKENIZERS_DIR names the folder that
 // holds gpt-oss/tokenizer.json and qwen3/tokenizer.json; without it these cases are reported as
 // skipped.
 
-namespace {
+namespace real_tokenizers_test {
+
+using namespace gov;
+using namespace gov::test;
 
 const Tokenizer* real_tokenizer(const std::string& name) {
   static const Tokenizer* loaded[2] = {};
@@ -33,8 +33,6 @@ const Tokenizer* real_tokenizer(const std::string& name) {
 }
 
 using Ids = std::vector<int>;
-
-}  // namespace
 
 TEST_CASE("published files: 12,000 strings in three modes") {
   const auto strings = fixture_strings();
@@ -122,3 +120,5 @@ TEST_CASE("published gpt-oss file: the chat template's conversations") {
   }
   CHECK(expected.done());
 }
+
+}  // namespace real_tokenizers_test

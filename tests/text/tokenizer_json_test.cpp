@@ -9,10 +9,10 @@
 #include "gov/text/tokenizer.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
+namespace tokenizer_json_test {
+
 using namespace gov;
 using namespace gov::test;
-
-namespace {
 
 // A whole file; each part can be replaced. Tokens a b c ab abc " " "<" ">" with ids 0...
 struct Source {
@@ -53,8 +53,6 @@ void refused(const Source& file, Errc code, std::string_view field, std::string_
 }
 
 using Ids = std::vector<int>;
-
-}  // namespace
 
 TEST_CASE("a small file, in both spellings of merges") {
   Source file;
@@ -254,3 +252,5 @@ TEST_CASE("a cycle among tokens cannot be written: a merge makes the longer toke
   const Tokenizer tokenizer = Tokenizer::parse(file.text());
   CHECK(tokenizer.encode(std::string(7, 'a')) == Ids{1, 1, 2});
 }
+
+}  // namespace tokenizer_json_test

@@ -6,11 +6,12 @@
 #include <map>
 
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/naive.hpp"
 #include "tests/support/random_params.hpp"
 
-namespace {
+namespace intern_vit_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -222,4 +223,4 @@ TEST_CASE("counts, names and shapes") {
   CHECK_FALSE(shapes.contains("embeddings.position_embeddings"));
 }
 
-}  // namespace
+}  // namespace intern_vit_test

@@ -3,7 +3,7 @@
 
 #include "tests/vision/tower_cases.hpp"
 
-namespace {
+namespace vit_test {
 
 using namespace gov;
 using namespace gov::test;
@@ -45,4 +45,4 @@ TEST_CASE("counts and what does not hold together") {
   CHECK(VitConfig{.image_size = {224, 15}}.problem() == "image_size must hold a patch");
 }
 
-}  // namespace
+}  // namespace vit_test

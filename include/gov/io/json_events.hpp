@@ -145,7 +145,9 @@ void parse_json_events(std::string_view text, std::string_view file, JsonLimits 
   if (const std::size_t nul = text.find('\0'); nul != text.npos)
     sax.fail(Errc::bad_json, "valid JSON",
              "a NUL byte at " + json_detail::position_text(text, nul));
-  nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &sax);
+  // json::sax_parse is the same and compiles readers of CBOR, BSON and three more formats with it
+  auto input = nlohmann::detail::input_adapter(text.data(), text.data() + text.size());
+  nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&sax);
 }
 
 }  // namespace gov
