@@ -26,7 +26,7 @@ const Controls visual{"<img>", "</img>", "<IMG_CONTEXT>"};
 const Controls gemma{"<start_of_turn>", "<end_of_turn>"};
 const Controls llama3{"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
 const Controls mistral{"[INST]", "[/INST]", "<s>", "</s>"};
-const Controls picture{"<image>"};
+const Controls image_mark{"<image>"};
 constexpr int first_control = 262;
 const std::string wide_picture = "examples/digits/pictures/03.png",
                   square_picture = "examples/digits/pictures/01.png";
@@ -146,11 +146,11 @@ TEST_CASE("InternVL over Qwen and over GPT-OSS: a tile is <img>, its tokens, </i
 }
 
 TEST_CASE("LLaVA over Mixtral and over MPT: <image> four times and a line break") {
-  const Folder<ZooLlavaMixtral> mixtral(mistral + picture, takes(first_control + 4));
+  const Folder<ZooLlavaMixtral> mixtral(mistral + image_mark, takes(first_control + 4));
   check_text(mixtral.path(), "ZooLlavaMixtral", "[INST] Hi [/INST]");
   check_picture(mixtral.path(), "ZooLlavaMixtral", 4,
                 length(mixtral.path(), "[INST] \nHi [/INST]") + 4);
-  const Folder<ZooLlavaMpt> mpt(chatml + picture, takes(first_control + 2));
+  const Folder<ZooLlavaMpt> mpt(chatml + image_mark, takes(first_control + 2));
   const std::string talk = "<|im_start|>system\n" + std::string(chat_styles::mpt.system) +
                            "<|im_end|><|im_start|>user\n";
   check_picture(mpt.path(), "ZooLlavaMpt", 4,
@@ -159,7 +159,7 @@ TEST_CASE("LLaVA over Mixtral and over MPT: <image> four times and a line break"
 
 TEST_CASE("LLaVA's own spelling: flat, -200 in the prompt, the same answer") {
   const Folder<ZooLlavaMixtral> own(mistral, takes(image_token_index), Layout::llava);
-  const Folder<ZooLlavaMixtral> nested(mistral + picture, takes(first_control + 4));
+  const Folder<ZooLlavaMixtral> nested(mistral + image_mark, takes(first_control + 4));
   check_text(own.path(), "ZooLlavaMixtral", "[INST] Hi [/INST]");
   const Arguments seen{"--image", wide_picture};
   const Json flat = answer(own.path(), seen), other = answer(nested.path(), seen);
@@ -191,7 +191,7 @@ TEST_CASE("LLaVA's own spelling: flat, -200 in the prompt, the same answer") {
 }
 
 TEST_CASE("LLaVA-NeXT: as many tokens as the picture's resolution asks for") {
-  const Folder<ZooLlavaNext> next(mistral + picture, takes(first_control + 4));
+  const Folder<ZooLlavaNext> next(mistral + image_mark, takes(first_control + 4));
   const Image wide = load_image(wide_picture);
   const index_t tokens =
       ZooLlavaNext::Images<ZooLlavaNext>::layout({wide.height, wide.width}).tokens();
