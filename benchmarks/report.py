@@ -33,7 +33,10 @@ MODELS = [
     [*SWEEP, "--prefill", "512", "--depth", "0,4096", "--batch", "1,4,8", "--tiles", "1", "--arithmetic", "invariant"],
     ["--preset", "InternVl35GptOss20b", "--storage", "mxfp4-bf16", "--decode", "64", "--prefill", "512", "--depth", "0,4096",
      "--batch", "1,8", "--tiles", "0"],
+    ["--preset", "Qwen2_0_5b", "--storage", "bf16", "--prefill", "512", "--decode", "64", "--depth", "0,4096"],
+    ["--preset", "Qwen2_0_5b", "--storage", "mxfp4-q8", "--prefill", "512", "--decode", "64", "--depth", "0,4096"],
 ]
+PEER_MODELS = {"GptOss20b": "gpt-oss-20b", "Qwen2_0_5b": "Qwen2-0.5B"}  # our types, and what peers.json calls them
 QUICK_MODELS = [["--preset", "Digits", "--prefill", "16,32,64", "--decode", "4", "--depth", "0,64,256", "--batch", "1,4,8",
                  "--repetitions", "1", "--probe-gb", "0.02"]]
 # Programs, and the part of their rows that is quick.
@@ -160,9 +163,8 @@ def limiting_share(row):
 
 
 def peers_of(report, model, row):
-    geometry = "InternViT-300M" if row["work"] == "vision" else "gpt-oss-20b"
-    if "GptOss20b" not in model["model"]:
-        return []
+    language = next((theirs for ours, theirs in PEER_MODELS.items() if ours in model["model"]), None)
+    geometry = "InternViT-300M" if row["work"] == "vision" else language
     def same(peer):
         return peer["model"] == geometry and (row["work"] == "vision" or peer["storage"] == model["storage"]) and all(
             peer.get(key, row.get(key)) == row.get(key) for key in ("work", "depth", "batch", "tiles")) and (

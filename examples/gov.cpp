@@ -10,6 +10,6 @@
 // test: inspect examples/digits/model
 // test: generate --model examples/digits/model --image examples/digits/pictures/03.png --prompt "How many digits are there?" --greedy --json
 int main(int argc, char** argv) {
-  return gov::tool::main<Digits, gov::InternVl35GptOss20b, gov::GptOss20b, gov::GptOss120b>(argc,
-                                                                                            argv);
+  return gov::tool::main<Digits, gov::InternVl35GptOss20b, gov::GptOss20b, gov::GptOss120b,
+                         gov::InternVl3_1b, gov::Qwen2_0_5b>(argc, argv);
 }

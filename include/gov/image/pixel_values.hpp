@@ -144,10 +144,9 @@ inline PixelValues preprocess(std::span<const Image> images, const ImageProcesso
                         config),
           table, planes);
     } else {
-      auto patches = tile_image(image, config.min_patches, config.max_patches, config.height,
-                                config.width, config.resample, config.pass_order);
-      if (!config.use_thumbnail && patches.size() > 1) patches.pop_back();
-      for (const Image& tile : patches) {
+      for (const Image& tile :
+           tile_image(image, config.min_patches, config.max_patches, config.height, config.width,
+                      config.resample, config.pass_order, config.use_thumbnail)) {
         normalize_image(tile, table, planes);
         planes += patch;
       }

@@ -73,11 +73,12 @@ inline TileGrid choose_grid(index_t height, index_t width, index_t min_patches, 
   return chosen;
 }
 
-// The tiles row by row, then the thumbnail if there are several: grid.patches() images of
+// The tiles row by row, then the thumbnail if there are several and `use_thumbnail`: images of
 // tile_height x tile_width.
 inline std::vector<Image> tile_image(const Image& image, TileGrid grid, index_t tile_height,
                                      index_t tile_width, Resample resample = Resample::bicubic,
-                                     PassOrder order = PassOrder::pillow) {
+                                     PassOrder order = PassOrder::pillow,
+                                     bool use_thumbnail = true) {
   const Image canvas = resize(image, checked_mul(tile_height, grid.rows, "tiles"),
                               checked_mul(tile_width, grid.columns, "tiles"), resample, order);
   std::vector<Image> tiles;
@@ -86,18 +87,20 @@ inline std::vector<Image> tile_image(const Image& image, TileGrid grid, index_t 
     for (index_t column = 0; column < grid.columns; ++column)
       tiles.push_back(
           crop(canvas, row * tile_height, column * tile_width, tile_height, tile_width));
-  if (grid.tiles() != 1) tiles.push_back(resize(image, tile_height, tile_width, resample, order));
+  if (use_thumbnail && grid.tiles() != 1)
+    tiles.push_back(resize(image, tile_height, tile_width, resample, order));
   return tiles;
 }
 
 inline std::vector<Image> tile_image(const Image& image, index_t min_patches, index_t max_patches,
                                      index_t tile_height, index_t tile_width,
                                      Resample resample = Resample::bicubic,
-                                     PassOrder order = PassOrder::pillow) {
+                                     PassOrder order = PassOrder::pillow,
+                                     bool use_thumbnail = true) {
   check_image(image);
   const TileGrid grid =
       choose_grid(image.height, image.width, min_patches, max_patches, tile_height, tile_width);
-  return tile_image(image, grid, tile_height, tile_width, resample, order);
+  return tile_image(image, grid, tile_height, tile_width, resample, order, use_thumbnail);
 }
 
 }  // namespace gov
