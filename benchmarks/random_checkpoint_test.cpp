@@ -7,10 +7,12 @@
 #include "gov/infer/processor.hpp"
 #include "gov/model/gov_model.hpp"
 #include "tests/io/temp_folder.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
 using namespace gov;
+using gov::test::code_of;
 
 // Every kind of tensor of the real model, and a vocabulary that has room for a tokenizer.
 struct Small : InternVl {
