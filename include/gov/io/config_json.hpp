@@ -375,41 +375,54 @@ struct ConfigEntry {
   friend bool operator==(const ConfigEntry&, const ConfigEntry&) = default;
 };
 
-template <ConfigStruct C>
-std::vector<ConfigEntry> config_entries(const C& config, const std::string& prefix = "") {
-  std::vector<ConfigEntry> entries;
-  const auto add = [&]<class T>(std::string_view key, const T& value, const auto&... more) {
-    const std::string name = prefix + std::string(key);
+namespace config_detail {
+
+// Not of the struct's type, so that all structs share what it compiles to.
+struct EntryCollector {
+  std::string prefix;
+  std::vector<ConfigEntry>& entries;
+
+  template <class T, class... More>
+  void operator()(std::string_view key, const T& value, const More&... more) const {
     if constexpr (ConfigStruct<T>) {
-      for (auto& entry : config_entries(value, name + ".")) entries.push_back(std::move(entry));
+      T::keys(value, EntryCollector{prefix + std::string(key) + ".", entries});
     } else {
       JsonWriter out(-1);
       out.begin_object();
       ConfigWriter{out}(key, value, more...);
       const std::string text = out.end_object().str();  // {"key":value}
       const std::size_t begin = key.size() + 4;
-      entries.push_back({name, text.substr(begin, text.size() - begin - 1)});
+      entries.push_back({prefix + std::string(key), text.substr(begin, text.size() - begin - 1)});
     }
-  };
-  C::keys(config, add);
+  }
+};
+
+}  // namespace config_detail
+
+template <ConfigStruct C>
+std::vector<ConfigEntry> config_entries(const C& config, const std::string& prefix = "") {
+  std::vector<ConfigEntry> entries;
+  C::keys(config, config_detail::EntryCollector{prefix, entries});
   return entries;
 }
 
 // What differs, as "num_hidden_layers=36 (compiled 24)".
+inline std::vector<std::string> entry_differences(const std::vector<ConfigEntry>& wanted,
+                                                  const std::vector<ConfigEntry>& compiled) {
+  std::vector<std::string> differences;
+  for (const auto& entry : wanted) {
+    const auto at = std::ranges::find(compiled, entry.key, &ConfigEntry::key);
+    const std::string own = at == compiled.end() ? "absent" : at->value;
+    if (own != entry.value)
+      differences.push_back(entry.key + "=" + entry.value + " (compiled " + own + ")");
+  }
+  return differences;
+}
+
 template <ConfigStruct C>
 std::vector<std::string> config_differences(const C& wanted, const C& compiled,
                                             const std::string& prefix = "") {
-  std::vector<std::string> differences;
-  const auto ours = config_entries(compiled, prefix);
-  const auto value_of = [](const std::vector<ConfigEntry>& entries, const std::string& key) {
-    const auto at = std::find_if(entries.begin(), entries.end(),
-                                 [&](const ConfigEntry& entry) { return entry.key == key; });
-    return at == entries.end() ? std::string("absent") : at->value;
-  };
-  for (const auto& entry : config_entries(wanted, prefix))
-    if (const std::string own = value_of(ours, entry.key); own != entry.value)
-      differences.push_back(entry.key + "=" + entry.value + " (compiled " + own + ")");
-  return differences;
+  return entry_differences(config_entries(wanted, prefix), config_entries(compiled, prefix));
 }
 
 // A struct as C++: "{.hidden_size = 64, ...}", only what differs from its defaults.
