@@ -164,6 +164,8 @@ def limiting_share(row):
 
 def peers_of(report, model, row):
     language = next((theirs for ours, theirs in PEER_MODELS.items() if ours in model["model"]), None)
+    if language is None:
+        return []
     geometry = "InternViT-300M" if row["work"] == "vision" else language
     def same(peer):
         return peer["model"] == geometry and (row["work"] == "vision" or peer["storage"] == model["storage"]) and all(
