@@ -36,13 +36,10 @@ struct MachineLimits {
       case Packing::int16:
       case Packing::int16_fours: return known(a.int8_ops_per_s / 2);  // two planes of int8
       case Packing::int8:
-      case Packing::int8_fours: return known(a.int8_ops_per_s);
+      case Packing::int8_fours:
+      case Packing::int8_quads: return known(a.int8_ops_per_s);
       default: return known(a.bf16_flops_per_s);
     }
-  }
-  // Of a module, whose products may take several packings: that of its fastest exact one.
-  double flops_per_s(Arithmetic policy) const {
-    return policy == Arithmetic::invariant ? arithmetic.f32_flops_per_s : arithmetic.flops_per_s();
   }
 };
 

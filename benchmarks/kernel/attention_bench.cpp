@@ -102,7 +102,7 @@ void tower(benchmark::State& state, const kernel::Kernels<float>* kernels, Arith
   bench::set_counters(state,
                       {4.0 * static_cast<double>(tokens * tokens * width),
                        3.0 * static_cast<double>(tokens * width) * 4, false},
-                      limits.read_bytes_per_s, limits.flops_per_s(arithmetic));
+                      limits.read_bytes_per_s, limits.arithmetic.flops_per_s(arithmetic));
 }
 
 void softmax(benchmark::State& state, const kernel::Kernels<float>* kernels) {

@@ -26,7 +26,7 @@ struct Stage {
   Context<float> context(Arithmetic arithmetic) { return {kernels, pool, arena, {}, arithmetic}; }
   void count(benchmark::State& state, Arithmetic arithmetic, const Work& work) {
     const MachineLimits& limits = machine_limits(pool.size());
-    set_counters(state, work, limits.read_bytes_per_s, limits.flops_per_s(arithmetic));
+    set_counters(state, work, limits.read_bytes_per_s, limits.arithmetic.flops_per_s(arithmetic));
   }
 };
 

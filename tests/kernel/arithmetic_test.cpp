@@ -17,9 +17,9 @@ using kernel::RoundedProducts;
 
 constexpr Format stored[] = {Format::bf16, Format::q8, Format::mxfp4};
 constexpr Packing layouts[] = {
-    Packing::bf16_pairs, Packing::bf16_fours_pairs, Packing::bf16,  Packing::bf16_fours,
-    Packing::bf16_tiles, Packing::bf16_tiles_fours, Packing::int16, Packing::int16_fours,
-    Packing::int8,       Packing::int8_fours};
+    Packing::bf16_pairs, Packing::bf16_fours_pairs, Packing::bf16,      Packing::bf16_fours,
+    Packing::bf16_tiles, Packing::bf16_tiles_fours, Packing::int16,     Packing::int16_fours,
+    Packing::int8,       Packing::int8_fours,       Packing::int8_quads};
 
 bool is_bf16(Packing packing) {
   return packing == Packing::bf16 || packing == Packing::bf16_fours ||
@@ -32,8 +32,9 @@ bool reads(const RoundedProducts& rounded, Packing packing, Format format) {
   const bool fours = packing == Packing::bf16_fours || packing == Packing::bf16_fours_pairs ||
                      packing == Packing::bf16_tiles_fours || packing == Packing::int16_fours ||
                      packing == Packing::int8_fours;
+  if (packing == Packing::int8_quads) return is_blocked(format);
   if (format == Format::mxfp4) return fours;
-  if (packing == Packing::bf16_tiles) return true;
+  if (packing == Packing::bf16_tiles || packing == Packing::bf16_pairs) return true;
   return !fours && (format == Format::bf16) == is_bf16(packing);
 }
 
@@ -164,14 +165,44 @@ TEST_CASE("extreme MXFP4 scales are as exact as the others") {
         w.scales[i] = static_cast<std::byte>(scale);
       const float size = scale < 127 ? 1e3f : 1e-3f;
       const auto x = normal_values(9 * 128, 3, static_cast<double>(size));
-      for (const Packing packing : {Packing::bf16_fours, Packing::bf16_fours_pairs,
-                                    Packing::bf16_tiles_fours, Packing::int16_fours}) {
+      for (const Packing packing :
+           {Packing::bf16_fours, Packing::bf16_fours_pairs, Packing::bf16_tiles_fours,
+            Packing::int16_fours, Packing::int8_fours, Packing::int8_quads}) {
         if (kernels.rounded()->row_unit(packing) == 0) continue;
         CAPTURE(scale);
         CHECK(nmse(run(*kernels.rounded(), packing, w.view, x, nullptr, 0, 8),
                    exact(w, x, nullptr)) <= 2 * allowed(packing));
       }
     }
+}
+
+TEST_CASE("an extreme MXFP4 scale of one block leaves the rest of its panel as it was") {
+  const index_t in = 544, out = 41, rows = 37;
+  GuardedWeight w(Format::mxfp4, out, in, 1);
+  for (const int scale : {0, 253}) {
+    for (const index_t n : {0, 18, 40}) {
+      w.scales[n * (in / block_size) + 9] = static_cast<std::byte>(scale);
+      for (index_t i = 0; i < block_size / 2; ++i)  // 0.5 and -1, finite times 2^126
+        w.data[n * (in / 2) + 9 * block_size / 2 + i] = std::byte{0xa1};
+    }
+    const auto x = normal_values(rows * in, 3, 1e-3);
+    const auto truth = exact(w, x, nullptr);
+    for (const Rounding& kernels : rounding_kernels())
+      for (const Packing packing : layouts) {
+        if (!reads(*kernels.rounded(), packing, Format::mxfp4)) continue;
+        const auto y = run(*kernels.rounded(), packing, w.view, x, nullptr, 0, out);
+        CAPTURE(static_cast<int>(packing));
+        for (index_t n = 0; n < out; ++n) {
+          std::vector<float> column;
+          std::vector<double> true_column;
+          for (index_t m = 0; m < rows; ++m) {
+            column.push_back(y[static_cast<std::size_t>(m * out + n)]);
+            true_column.push_back(truth[static_cast<std::size_t>(m * out + n)]);
+          }
+          CHECK(nmse(column, true_column) <= 20 * allowed(packing));
+        }
+      }
+  }
 }
 
 TEST_CASE("scales beyond bf16's range give infinity where f32 has it, not nonsense") {

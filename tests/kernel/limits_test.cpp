@@ -96,7 +96,10 @@ TEST_CASE("a small probe gives rates above nothing") {
     CHECK(limit_read_bytes_per_s(pool, backend, index_t{1} << 20, 1) > 1e6);
     const auto limits = limit_arithmetic(pool, backend, 0.001);
     CHECK(limits.f32_flops_per_s > 1e6);
-    CHECK(limits.flops_per_s() >= limits.f32_flops_per_s);
+    CHECK(limits.flops_per_s(Arithmetic::invariant) == limits.f32_flops_per_s);
+    CHECK(limits.flops_per_s() == std::max(limits.f32_flops_per_s, limits.bf16_flops_per_s));
+    CHECK(limits.flops_per_s(Arithmetic::int8) ==
+          std::max(limits.flops_per_s(), limits.int8_ops_per_s));
     CHECK((limits.bf16_flops_per_s > 0) == (limits.int8_ops_per_s > 0));
   });
 }

@@ -3,7 +3,8 @@
 //   invariant  nothing is rounded: a row gives the same bits in any batch and any cut of a prompt
 //   fast       activations in bf16 or in int16 blocks where the tag has such kernels: an error
 //              (NMSE) of at most 5e-6 a product; one row and many rows may take different kernels
-//   int8       as fast, and activations in int8 blocks where few rows make that faster: 2e-4
+//   int8       activations in int8 blocks against weights in blocks (few rows alone on amx),
+//              otherwise as fast: 2e-4
 // Weights that are stored in f32 are multiplied in f32 under all of them.
 #pragma once
 

@@ -41,6 +41,7 @@ enum class Packing : std::uint8_t {
   int16_fours,       // likewise, by fours
   int8,              // [rows, in] and a scale per 32
   int8_fours,        // likewise, even and odd numbers of a group apart
+  int8_quads,        // as int8, for many rows
 };
 
 // Rounds rows of x into the layout of `packing`: row i of the result is row (pick ? pick[i] : i).

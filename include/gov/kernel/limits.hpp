@@ -11,6 +11,7 @@
 #include "gov/core/parallel.hpp"
 #include "gov/core/rng.hpp"
 #include "gov/kernel/amx/limits.hpp"
+#include "gov/kernel/arithmetic.hpp"
 #include "gov/kernel/avx2/limits.hpp"
 #include "gov/kernel/avx512/limits.hpp"
 
@@ -18,7 +19,12 @@ namespace gov::kernel {
 
 struct ArithmeticLimits {
   double f32_flops_per_s = 0, bf16_flops_per_s = 0, int8_ops_per_s = 0;  // 0: no kernel uses such
-  double flops_per_s() const { return std::max(f32_flops_per_s, bf16_flops_per_s); }
+  // Of the fastest products that a policy takes.
+  double flops_per_s(Arithmetic policy = Arithmetic::fast) const {
+    if (policy == Arithmetic::invariant) return f32_flops_per_s;
+    const double fast = std::max(f32_flops_per_s, bf16_flops_per_s);
+    return policy == Arithmetic::int8 ? std::max(fast, int8_ops_per_s) : fast;
+  }
 };
 
 // The probe's loops of one tag.

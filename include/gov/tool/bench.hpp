@@ -262,7 +262,7 @@ int bench_command(BenchArguments arguments) {
   report.storage = arguments.storage.empty() ? "as-stored" : arguments.storage;
   if constexpr (requires { Cfg::storage; })
     if (arguments.storage.empty()) report.storage = std::string(Cfg::storage);
-  report.arithmetic = std::string(to_string(arguments.session_options().arithmetic));
+  report.arithmetic = arguments.session_options().arithmetic;
   report.cache = std::string(to_string(arguments.session_options().cache));
   report.backend = model->backend(), report.threads = model->threads();
   const std::int64_t loading_peak = peak_rss_bytes();

@@ -47,7 +47,8 @@ struct BenchRow {
 };
 
 struct BenchReport {
-  std::string model, storage, backend, arithmetic, cache;
+  std::string model, storage, backend, cache;
+  Arithmetic arithmetic{};
   int threads = 0;
   index_t context = 0, chunk = 0, tiles = 0;
   index_t weight_bytes = 0, cache_bytes = 0;
@@ -75,30 +76,35 @@ inline std::optional<double> median(std::vector<double> values) {
 // What a row's median comes to.
 struct BenchFigures {
   double seconds = 0, tokens_per_s = 0, ms_per_tile = 0;
-  double share_of_read_limit = 0, share_of_flop_limit = 0;
+  double flops_limit = 0, share_of_read_limit = 0, share_of_flop_limit = 0;
 
-  BenchFigures(const BenchRow& row, const Limits& limit) : seconds(*median(row.seconds)) {
+  // The limit is that of the policy's products; a tower's weights are never in blocks.
+  BenchFigures(const BenchRow& row, const Limits& limit, Arithmetic policy)
+      : seconds(*median(row.seconds)) {
+    if (row.work == BenchWork::vision && policy == Arithmetic::int8) policy = Arithmetic::fast;
+    flops_limit = limit.arithmetic.flops_per_s(policy);
     tokens_per_s = static_cast<double>(row.tokens * row.batch) / seconds;
     ms_per_tile = row.tiles > 0 ? seconds * 1e3 / static_cast<double>(row.tiles) : 0;
     share_of_read_limit = row.bytes / seconds / limit.read_bytes_per_s;
-    share_of_flop_limit = row.flops / seconds / limit.arithmetic.flops_per_s();
+    share_of_flop_limit = row.flops / seconds / flops_limit;
   }
 };
 
-inline void write_limits(JsonWriter& out, const Limits& limit) {
+inline void write_limits(JsonWriter& out, const Limits& limit, Arithmetic policy) {
   const auto field = [&](std::string_view key, double value) {
     out.key(key);
     value > 0 ? out.value(value) : out.value(nullptr);
   };
   out.field("limit_read_bytes_per_s", limit.read_bytes_per_s);
-  out.field("limit_flops_per_s", limit.arithmetic.flops_per_s());
+  out.field("limit_flops_per_s", limit.arithmetic.flops_per_s(policy));
   out.field("limit_f32_flops_per_s", limit.arithmetic.f32_flops_per_s);
   field("limit_bf16_flops_per_s", limit.arithmetic.bf16_flops_per_s);
   field("limit_int8_ops_per_s", limit.arithmetic.int8_ops_per_s);
 }
 
-inline void write_row(JsonWriter& out, const BenchRow& row, const Limits& limit) {
-  const BenchFigures figures(row, limit);
+inline void write_row(JsonWriter& out, const BenchRow& row, const Limits& limit,
+                      Arithmetic policy) {
+  const BenchFigures figures(row, limit, policy);
   out.begin_object().field("work", to_string(row.work));
   if (row.work == BenchWork::vision)
     out.field("tiles", row.tiles).field("ms_per_tile", figures.ms_per_tile);
@@ -123,7 +129,8 @@ inline void print_bench_json(const BenchReport& report, const BenchArguments& ar
   // A figure of the first row of its kind, absent where nothing was measured.
   const auto figure = [&](std::string_view key, BenchWork work, double BenchFigures::*member) {
     const BenchRow* const row = report.first(work);
-    field(key, row ? std::optional(BenchFigures(*row, limit).*member) : std::nullopt);
+    field(key,
+          row ? std::optional(BenchFigures(*row, limit, report.arithmetic).*member) : std::nullopt);
   };
   const auto cost = [&](std::string_view key, BenchWork work, const auto& per_unit) {
     const BenchRow* const row = report.first(work);
@@ -137,7 +144,7 @@ inline void print_bench_json(const BenchReport& report, const BenchArguments& ar
   out.end_object().field("model", report.model).field("storage", report.storage);
   out.field("random_weights", !arguments.preset.empty());
   out.field("backend", report.backend)
-      .field("arithmetic", report.arithmetic)
+      .field("arithmetic", to_string(report.arithmetic))
       .field("cache", report.cache)
       .field("threads", report.threads);
   out.field("prefill", arguments.prefill.front())
@@ -160,7 +167,7 @@ inline void print_bench_json(const BenchReport& report, const BenchArguments& ar
        [](const BenchRow& row) { return row.flops / static_cast<double>(row.tiles); });
   out.field("weight_bytes", report.weight_bytes).field("cache_bytes", report.cache_bytes);
   out.field("peak_rss_bytes", report.peak_rss_bytes).field("load_s", report.load_s);
-  write_limits(out, limit);
+  write_limits(out, limit, report.arithmetic);
   figure("share_of_read_limit", BenchWork::decode, &BenchFigures::share_of_read_limit);
   figure("share_of_flop_limit", BenchWork::prefill, &BenchFigures::share_of_flop_limit);
   figure("vision_share_of_flop_limit", BenchWork::vision, &BenchFigures::share_of_flop_limit);
@@ -170,11 +177,11 @@ inline void print_bench_json(const BenchReport& report, const BenchArguments& ar
     out.field(std::string(to_string(work)) + "_s", row ? row->seconds : std::vector<double>());
   }
   out.end_object().key("rows").begin_array();
-  for (const BenchRow& row : report.rows) write_row(out, row, limit);
+  for (const BenchRow& row : report.rows) write_row(out, row, limit, report.arithmetic);
   out.end_array().key("probes").begin_array();
   for (const Limits* each : {&report.before, &report.after}) {
     out.begin_object();
-    write_limits(out, *each);
+    write_limits(out, *each, report.arithmetic);
     out.end_object();
   }
   std::cout << out.end_array().end_object().str() << "\n";
@@ -182,21 +189,21 @@ inline void print_bench_json(const BenchReport& report, const BenchArguments& ar
 
 inline void print_bench(const BenchReport& report) {
   const Limits limit = report.before.best_with(report.after);
-  const double gflops = limit.arithmetic.flops_per_s() / 1e9, gb = limit.read_bytes_per_s / 1e9;
+  const double gb = limit.read_bytes_per_s / 1e9;
   const auto line = [](const char* format, auto... values) {
     char text[256];
     std::snprintf(text, sizeof text, format, values...);
     std::cout << text << "\n";
   };
   std::cout << report.model << ", " << report.storage << ", " << report.backend << " ("
-            << report.arithmetic << ", " << report.cache << " caches), " << report.threads
-            << " thread" << (report.threads == 1 ? "" : "s") << "\n";
+            << to_string(report.arithmetic) << ", " << report.cache << " caches), "
+            << report.threads << " thread" << (report.threads == 1 ? "" : "s") << "\n";
   std::cout << "  weights " << gigabytes(report.weight_bytes) << ", caches "
             << gigabytes(report.cache_bytes) << ", peak " << gigabytes(report.peak_rss_bytes);
   line(", made or loaded in %.2f s", report.load_s);
   for (const BenchRow& row : report.rows) {
-    const BenchFigures figures(row, limit);
-    const double flop_share = figures.share_of_flop_limit * 100;
+    const BenchFigures figures(row, limit, report.arithmetic);
+    const double flop_share = figures.share_of_flop_limit * 100, gflops = figures.flops_limit / 1e9;
     if (row.work == BenchWork::prefill) {
       line("  prefill   %10.2f tokens/s   %4.1f %% of %.1f GFLOP/s   %td tokens behind %td",
            figures.tokens_per_s, flop_share, gflops, row.tokens, row.depth);

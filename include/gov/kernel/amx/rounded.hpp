@@ -160,7 +160,8 @@ inline Packing packing(Arithmetic arithmetic, Format format, index_t rows) {
   if (arithmetic == Arithmetic::invariant || rows <= on_avx512::rounded::most_few_rows) return few;
   switch (format) {
     case Format::bf16: return Packing::bf16_tiles;
-    case Format::mxfp4: return few == Packing::int8_fours ? few : Packing::bf16_tiles_fours;
+    case Format::mxfp4:
+      return few == Packing::int8_fours && rows <= 8 ? few : Packing::bf16_tiles_fours;
     case Format::q8: return few == Packing::int8 && rows <= 8 ? few : Packing::bf16_tiles;
     case Format::f32:
     case Format::f16: return few;

@@ -6,6 +6,7 @@
 //   int16_fours  groups as above, then 16 scales a group, each block's four times
 //   int8         blocks of 32 int8, pairs of them, then a scale, then scale * -128 * sum per block
 //   int8_fours   groups [even 64][odd 64], then 16 scales and 16 starts (-12 * sum)
+//   int8_quads   blocks of 32 int8, then a scale and a start (int32, -128 * sum) per block
 //
 // NaN and infinity make the block's scale so, and with it the product.
 #pragma once
@@ -54,6 +55,7 @@ inline PackedRow packed_row(Packing packing, index_t in) {
     case Packing::int16_fours: return {groups * 256, spread(groups * 320)};
     case Packing::int8: return {pairs * 64, spread(pairs * 64 + blocks * 8)};
     case Packing::int8_fours: return {groups * 128, spread(groups * 256)};
+    case Packing::int8_quads: return {blocks * 32, spread(blocks * 40)};
   }
   return {};
 }
@@ -113,6 +115,11 @@ GOV_SIMD float block_to_integers(const __m512 x[2], float limit, __m512i out[2])
 GOV_SIMD __m512i narrow_to_int16(const __m512i x[2]) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtsepi32_epi16(x[0])),
                             _mm512_cvtsepi32_epi16(x[1]), 1);
+}
+
+GOV_SIMD void store_bytes(const __m512i x[2], std::byte* out) {
+  _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(x[0]));
+  _mm_store_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(x[1]));
 }
 
 // Four vectors of 32 words in order become [j][i] = word 4 i + j.
@@ -200,8 +207,7 @@ inline GOV_TARGET_AVX512_BF16 void pack_int8(const float* x, index_t in, std::by
     load_block(x, k, in, block);
     const float scale = block_to_integers(block, 127.f, whole);
     const int sum = _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1]));
-    _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtsepi32_epi8(whole[0]));
-    _mm_store_si128(reinterpret_cast<__m128i*>(out + 16), _mm512_cvtsepi32_epi8(whole[1]));
+    store_bytes(whole, out);
     *scales++ = scale;
     *starts++ = scale * (-128.f * static_cast<float>(sum));
   }
@@ -234,6 +240,20 @@ inline GOV_TARGET_AVX512_BF16 void pack_int8_fours(const float* x, index_t in, s
   }
 }
 
+inline GOV_TARGET_AVX512_BF16 void pack_int8_quads(const float* x, index_t in, std::byte* out,
+                                                   std::byte* after) {
+  for (index_t k = 0; k < in; k += block_size, out += 32, after += 8) {
+    __m512 block[2];
+    __m512i whole[2];
+    load_block(x, k, in, block);
+    const float scale = block_to_integers(block, 127.f, whole);
+    const int start = -128 * _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1]));
+    store_bytes(whole, out);
+    __builtin_memcpy(after, &scale, 4);
+    __builtin_memcpy(after + 4, &start, 4);
+  }
+}
+
 inline void pack(const PackArgs& args) {
   const index_t in = args.x.cols;
   const PackedRow row = packed_row(args.packing, in);
@@ -259,6 +279,7 @@ inline void pack(const PackArgs& args) {
         break;
       }
       case Packing::int8_fours: pack_int8_fours(x, in, out, after); break;
+      case Packing::int8_quads: pack_int8_quads(x, in, out, after); break;
     }
   }
 }

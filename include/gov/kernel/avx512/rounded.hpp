@@ -3,11 +3,11 @@
 //   bf16 weights     vdpbf16ps on the stored numbers, any number of rows
 //   MXFP4, few rows  FP4 looked up as integers 2 * value, vpdpwssd (int16) or vpdpbusd (int8), one
 //                    f32 scale per block; one row of weights at a time, prefetched
-//   MXFP4, many      looked up as bf16 with the block's scale added to the exponent, into a panel
-//                    that stays in the L1 cache for all rows; vdpbf16ps. From 32 rows on, and so
-//                    for bf16: rounded_pairs.hpp
-//   8-bit            vpdpwssd (int16) or vpdpbusd (int8), two blocks at a time, four rows of
+//   MXFP4, more      looked up as bf16 with the block's scale added to the exponent, into a panel
+//                    that stays in the L1 cache for all rows; vdpbf16ps
+//   8-bit, few rows  vpdpwssd (int16) or vpdpbusd (int8), two blocks at a time, four rows of
 //                    activations for each of weights
+//   many rows        rounded_pairs.hpp (bf16) and rounded_quads.hpp (int8), columns side by side
 //
 // Partial sums are one vector per result, inputs in ascending order, folded by one tree. vdpbf16ps
 // takes subnormal numbers for zero.
@@ -16,6 +16,7 @@
 #include "gov/kernel/avx512/pack.hpp"
 #include "gov/kernel/avx512/rounded_attention.hpp"
 #include "gov/kernel/avx512/rounded_pairs.hpp"
+#include "gov/kernel/avx512/rounded_quads.hpp"
 #include "gov/kernel/avx512/vec.hpp"
 #include "gov/kernel/avx512/widen_bf16.hpp"
 
@@ -31,7 +32,7 @@ namespace gov::kernel::on_avx512 {
 
 namespace rounded {
 
-inline constexpr index_t most_few_rows = 4, worth_pairs = 32;
+inline constexpr index_t most_few_rows = 4, worth_pairs = 32, worth_pairs_q8 = 24, worth_quads = 12;
 inline constexpr index_t bytes_ahead = 1024;  // of one row of weights, to the next
 
 GOV_SIMD void finish_one(const RoundedMatmulArgs& args, index_t m, index_t n, float sum) {
@@ -324,12 +325,17 @@ inline void matmul(const RoundedMatmulArgs& args) {
       return args.y.rows > most_few_rows ? multiply_many_rows<Packing::bf16>(args)
                                          : multiply_few_rows<Packing::bf16>(args, 0);
     case Packing::bf16_fours: return multiply_many_rows<Packing::bf16_fours>(args);
-    case Packing::bf16_pairs: return pairs::multiply<Packing::bf16_pairs>(args);
-    case Packing::bf16_fours_pairs: return pairs::multiply<Packing::bf16_fours_pairs>(args);
+    case Packing::bf16_pairs:
+      return args.w.format == Format::q8 ? panel::multiply<Pairs, Format::q8>(args)
+                                         : panel::multiply<Pairs, Format::bf16>(args);
+    case Packing::bf16_fours_pairs: return panel::multiply<Pairs, Format::mxfp4>(args);
     case Packing::int16: return multiply_few_rows<Packing::int16>(args, 0);
     case Packing::int16_fours: return multiply_few_rows<Packing::int16_fours>(args, 0);
     case Packing::int8: return multiply_few_rows<Packing::int8>(args, 0);
     case Packing::int8_fours: return multiply_few_rows<Packing::int8_fours>(args, 0);
+    case Packing::int8_quads:
+      return args.w.format == Format::q8 ? panel::multiply<Quads, Format::q8>(args)
+                                         : panel::multiply<Quads, Format::mxfp4>(args);
   }
 }
 
@@ -341,10 +347,10 @@ inline Packing packing(Arithmetic arithmetic, Format format, index_t rows) {
     case Format::f16: return Packing::none;
     case Format::bf16: return rows >= worth_pairs ? Packing::bf16_pairs : Packing::bf16;
     case Format::q8:
-      if (int8 && rows <= 16) return Packing::int8;
-      return Packing::int16;
+      if (int8) return rows < worth_quads ? Packing::int8 : Packing::int8_quads;
+      return rows < worth_pairs_q8 ? Packing::int16 : Packing::bf16_pairs;
     case Format::mxfp4:
-      if (int8 && rows <= 8) return Packing::int8_fours;
+      if (int8) return rows < worth_quads ? Packing::int8_fours : Packing::int8_quads;
       if (rows >= worth_pairs) return Packing::bf16_fours_pairs;
       return rows <= most_few_rows ? Packing::int16_fours : Packing::bf16_fours;
   }

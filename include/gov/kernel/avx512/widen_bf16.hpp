@@ -47,6 +47,16 @@ GOV_SIMD __m512i load_words(const std::byte* row, index_t k, index_t in) {
   return _mm512_maskz_loadu_epi16((1u << (in - k)) - 1u, row + k * 2);
 }
 
+// Number k of a row as bf16, by way of f32: exact but for subnormal numbers.
+inline std::uint16_t fp4_word(const std::byte* data, const std::byte* scales, index_t k) {
+  const int code = static_cast<int>(data[k / 2]) >> (k % 2 * 4) & 15;
+  const float value = fp4_values[static_cast<std::size_t>(code)] *
+                      e8m0_values[static_cast<std::uint8_t>(scales[k / block_size])];
+  unsigned bits;
+  __builtin_memcpy(&bits, &value, 4);
+  return static_cast<std::uint16_t>(bits >> 16);
+}
+
 // A group of a row as bf16 by fours, `stride` bytes from one to the next, the scales added to the
 // exponents. Scales that would leave bf16's normal range go by way of f32.
 GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_t left,
@@ -67,12 +77,7 @@ GOV_SIMD void fp4_to_bf16(const std::byte* data, const std::byte* scales, index_
   const __m512i odd = _mm512_sub_epi16(spread, _mm512_set1_epi16(2));  // outside [2, 252]?
   if (_mm512_cmpgt_epu16_mask(odd, _mm512_set1_epi16(250)) != 0 && left > 0) {
     for (index_t k = 0; k < group_size && k < left; ++k) {
-      const int code = static_cast<int>(data[k / 2]) >> (k % 2 * 4) & 15;
-      const float value = fp4_values[static_cast<std::size_t>(code)] *
-                          e8m0_values[static_cast<std::uint8_t>(scales[k / block_size])];
-      unsigned bits;
-      __builtin_memcpy(&bits, &value, 4);
-      const auto word = static_cast<std::uint16_t>(bits >> 16);  // exact but for subnormal numbers
+      const std::uint16_t word = fp4_word(data, scales, k);
       __builtin_memcpy(out + k % 4 * stride + k / 4 * 2, &word, 2);
     }
   }
