@@ -29,7 +29,7 @@ PARTS = ("kernels", "modules", "models", "compile")
 SWEEP = ["--preset", "InternVl35GptOss20b", "--storage", "mxfp4-q8", "--decode", "64"]
 MODELS = [
     [*SWEEP, "--prefill", "512,2048", "--depth", "0,4096,32768", "--batch", "1,4,8", "--tiles", "1,7"],
-    [*SWEEP, "--prefill", "512", "--depth", "0,4096", "--batch", "1,4,8", "--tiles", "0", "--arithmetic", "int8"],
+    [*SWEEP, "--prefill", "512,2048", "--depth", "0,4096", "--batch", "1,4,8", "--tiles", "0", "--arithmetic", "int8"],
     [*SWEEP, "--prefill", "512", "--depth", "0,4096", "--batch", "1,4,8", "--tiles", "1", "--arithmetic", "invariant"],
     ["--preset", "InternVl35GptOss20b", "--storage", "mxfp4-bf16", "--decode", "64", "--prefill", "512", "--depth", "0,4096",
      "--batch", "1,8", "--tiles", "0"],
