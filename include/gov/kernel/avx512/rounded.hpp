@@ -33,7 +33,7 @@ namespace gov::kernel::on_avx512 {
 namespace rounded {
 
 inline constexpr index_t most_few_rows = 4, worth_pairs = 32, worth_pairs_q8 = 24, worth_quads = 12;
-inline constexpr index_t bytes_ahead = 1024;  // of one row of weights, to the next
+inline constexpr index_t bytes_ahead = 4096;  // a row follows the one before
 
 GOV_SIMD void finish_one(const RoundedMatmulArgs& args, index_t m, index_t n, float sum) {
   if (args.bias) sum += args.bias[n];
@@ -177,6 +177,7 @@ GOV_SIMD void multiply_bf16_few(const RoundedMatmulArgs& args, index_t m, index_
   __m512 sum[M];
   GOV_UNROLL for (int i = 0; i < M; ++i) sum[i] = _mm512_setzero_ps();
   for (index_t k = 0; k < args.w.in; k += block_size) {
+    prefetch(row + k * 2 + bytes_ahead);
     const __m512i w = load_words(row, k, args.w.in);
     GOV_UNROLL for (int i = 0; i < M; ++i) {
       sum[i] = _mm512_dpbf16_ps(sum[i], as_bf16(w),
