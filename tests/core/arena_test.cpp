@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "tests/support/errors.hpp"
+
 using namespace gov;
 
 namespace {
@@ -36,13 +38,9 @@ TEST_CASE("an aligned buffer owns its block and moves") {
 TEST_CASE("memory that is not to be had is an error that says how much") {
   for (const index_t bytes :
        {index_t{1} << 60, std::numeric_limits<index_t>::max() - 1, index_t{-1}}) {
-    try {
-      const AlignedBuffer buffer(bytes);
-      FAIL("no error");
-    } catch (const Error& error) {
-      CHECK(error.code() == Errc::out_of_memory);
-      CHECK(error.expected().find(std::to_string(bytes)) != std::string::npos);
-    }
+    const Error error = test::thrown([&] { const AlignedBuffer buffer(bytes); });
+    CHECK(error.code() == Errc::out_of_memory);
+    CHECK(error.expected().find(std::to_string(bytes)) != std::string::npos);
   }
   Arena arena;
   CHECK_THROWS_AS(arena.allocate<double>(index_t{1} << 61), Error);

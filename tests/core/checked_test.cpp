@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "tests/support/errors.hpp"
+
 using namespace gov;
 
 namespace {
@@ -29,13 +31,9 @@ TEST_CASE("those that wrap are an error that names the field") {
   CHECK_THROWS_AS(checked_add<std::uint8_t>(200, 56, "x"), Error);
   CHECK_THROWS_AS(checked_mul<std::uint64_t>(std::uint64_t{1} << 33, std::uint64_t{1} << 31, "x"),
                   Error);
-  try {
-    checked_mul(largest, largest, "data_offsets");
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::overflow);
-    CHECK(error.field() == "data_offsets");
-  }
+  const Error error = test::thrown([&] { checked_mul(largest, largest, "data_offsets"); });
+  CHECK(error.code() == Errc::overflow);
+  CHECK(error.field() == "data_offsets");
 }
 
 TEST_CASE("checked_index narrows what fits") {

@@ -9,6 +9,7 @@
 
 #include "gov/core/rng.hpp"
 #include "tests/support/dual.hpp"
+#include "tests/support/errors.hpp"
 
 using namespace gov;
 using namespace gov::kernel;
@@ -46,15 +47,11 @@ TEST_CASE("kernels are found by name, and the names of those that run here are t
   CHECK((find_kernels("avx512") != nullptr) == avx512::available());
   CHECK((find_kernels("amx") != nullptr) == amx::available());
   CHECK(available_backends().find("scalar") != std::string::npos);
-  try {
-    kernels_by_name("amiga");
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_argument);
-    CHECK(error.field() == "backend");
-    CHECK(error.expected() == "one of " + available_backends());
-    CHECK(error.found() == "amiga");
-  }
+  const Error error = test::thrown([&] { kernels_by_name("amiga"); });
+  CHECK(error.code() == Errc::bad_argument);
+  CHECK(error.field() == "backend");
+  CHECK(error.expected() == "one of " + available_backends());
+  CHECK(error.found() == "amiga");
 }
 
 TEST_CASE("the best backend is the widest that this machine runs, never eigen") {

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "gov/model/config_output.hpp"
+#include "tests/support/errors.hpp"
 
 namespace llava_next_test {
 
@@ -32,12 +33,10 @@ struct TinyNext : LlavaNext {
 using Images = AnyresImages<TinyNext>;
 
 std::string refused(index_t views, std::vector<Extent> pictures, index_t side = 28) {
-  try {
+  const auto error = test::error_of([&] {
     Images::rows({.pixel_values = {nullptr, views, 3, side, side}, .image_sizes = pictures});
-  } catch (const Error& error) {
-    return std::string(error.field());
-  }
-  return "";
+  });
+  return error ? std::string(error->field()) : "";
 }
 
 TEST_CASE("a picture's size says how many views and tokens it has") {

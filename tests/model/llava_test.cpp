@@ -8,6 +8,7 @@
 #include "gov/model/config_output.hpp"
 #include "gov/model/load.hpp"
 #include "gov/vision/siglip_vit.hpp"
+#include "tests/support/errors.hpp"
 
 namespace {
 
@@ -33,12 +34,8 @@ ModelDescription of_text(const std::string& text) {
   return describe_config(parse_json(text, "config.json"));
 }
 std::string found_problem(const std::string& text) {
-  try {
-    of_text(text);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  const auto error = test::error_of([&] { of_text(text); });
+  return error ? error->what() : "";
 }
 
 const std::string vision =

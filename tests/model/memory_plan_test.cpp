@@ -5,6 +5,7 @@
 
 #include "gov/model/gov_model.hpp"
 #include "gov/model/presets.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/models/fixtures.hpp"
 #include "tests/support/models/tiny.hpp"
 
@@ -66,13 +67,7 @@ TEST_CASE("a session of any size can be reckoned with") {
 }
 
 Error refusal(const MemoryPlan& plan, index_t available, const std::vector<MemoryChoice>& choices) {
-  try {
-    require_memory(plan, available, choices, "folder");
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("no error");
-  return Error({});
+  return test::thrown([&] { require_memory(plan, available, choices, "folder"); });
 }
 
 TEST_CASE("a machine too small is told what is needed, what there is, and what would fit") {
@@ -110,15 +105,12 @@ TEST_CASE("a checkpoint: the plan is what loading takes, under every storage") {
     CHECK(choice.plan.weights == loader.load(pool).block.size());
     CHECK(choice.plan.caches == cache_bytes<VlmBf16>(settled<VlmBf16>({})));
     check_memory<VlmBf16>(files, loader, {}, choice.plan.total());
-    try {
-      check_memory<VlmBf16>(files, loader, {}, choice.plan.total() - 1);
-      FAIL("no error");
-    } catch (const Error& error) {
-      CHECK(error.code() == Errc::out_of_memory);
-      CHECK(error.file() == folder);
-      const bool smallest = choice.storage == "mxfp4-q8";
-      CHECK((error.found().find("mxfp4-q8") == std::string::npos) == smallest);
-    }
+    const Error error =
+        test::thrown([&] { check_memory<VlmBf16>(files, loader, {}, choice.plan.total() - 1); });
+    CHECK(error.code() == Errc::out_of_memory);
+    CHECK(error.file() == folder);
+    const bool smallest = choice.storage == "mxfp4-q8";
+    CHECK((error.found().find("mxfp4-q8") == std::string::npos) == smallest);
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/errors.hpp"
+
 using gov::Format;
 using gov::fresh_format;
 using gov::held_format;
@@ -65,13 +67,9 @@ TEST_CASE("what 32 does not divide stays as it is stored") {
 }
 
 TEST_CASE("an unknown policy is an error that lists the known ones") {
-  try {
-    parse_storage("int4");
-    FAIL("no error");
-  } catch (const gov::Error& error) {
-    CHECK(error.code() == gov::Errc::bad_argument);
-    CHECK(error.found() == "int4");
-    CHECK(error.expected() == gov::storage_names);
-    CHECK(error.expected().find("mxfp4-bf16 or mxfp4-q8") != std::string::npos);
-  }
+  const gov::Error error = gov::test::thrown([&] { parse_storage("int4"); });
+  CHECK(error.code() == gov::Errc::bad_argument);
+  CHECK(error.found() == "int4");
+  CHECK(error.expected() == gov::storage_names);
+  CHECK(error.expected().find("mxfp4-bf16 or mxfp4-q8") != std::string::npos);
 }

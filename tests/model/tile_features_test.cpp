@@ -6,6 +6,7 @@
 #include <map>
 
 #include "gov/vision/intern_vit.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/kernel_cases.hpp"
 #include "tests/support/random_params.hpp"
 
@@ -134,12 +135,10 @@ TEST_CASE("a tile's features do not depend on its neighbours") {
 
 TEST_CASE("images that cannot be taken") {
   const auto refused = [](index_t channels, index_t side) {
-    try {
+    const auto error = error_of([&] {
       TileFeatures<Last>::rows({.pixel_values = {pixels.data(), 1, channels, side, side}});
-    } catch (const Error& error) {
-      return error.field() == "pixel_values";
-    }
-    return false;
+    });
+    return error && error->field() == "pixel_values";
   };
   CHECK(refused(1, 16));
   CHECK(refused(3, 4));  // no patch at all

@@ -55,16 +55,10 @@ TEST_CASE("what does not fit changes nothing") {
     const auto before = p.embeds;
     std::vector<Rows<const float>> parts;
     for (const index_t size : sizes) parts.emplace_back(p.features.data(), size, width);
-    Errc code{};
-    try {
-      p.write(fast, parts);
-      FAIL("no error");
-    } catch (const Error& error) {
-      code = error.code();
-      CHECK(error.field() == "video markers");
-    }
+    const Error error = thrown([&] { p.write(fast, parts); });
+    CHECK(error.field() == "video markers");
     CHECK(p.embeds == before);
-    return code;
+    return error.code();
   };
   CHECK(refused({1, 9, 2}, {}) == Errc::image_count_mismatch);
   CHECK(refused({1, 9, 2}, {3, 3}) == Errc::image_count_mismatch);

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/errors.hpp"
+
 namespace {
 
 using namespace gov;
@@ -27,15 +29,11 @@ TEST_CASE("what is none of them") {
        {"", "mlp", "mlp2x", "mlpx_gelu", "mlp0x_gelu", "mlp10x_gelu", "mlp2x_relu", "mlp2x_gelu2",
         "mlp2x_res_gelu", "mlp2x_res0x_gelu", "mlp2x_res2x_", "Linear", "pooler"}) {
     CAPTURE(bad);
-    try {
-      MmProjectorType::parse(bad);
-      FAIL("no error");
-    } catch (const Error& error) {
-      CHECK(error.code() ==
-            (std::string_view(bad) == "pooler" ? Errc::unsupported : Errc::bad_config));
-      CHECK(error.field() == "mm_projector_type");
-      CHECK(error.found() == bad);
-    }
+    const Error error = test::thrown([&] { MmProjectorType::parse(bad); });
+    CHECK(error.code() ==
+          (std::string_view(bad) == "pooler" ? Errc::unsupported : Errc::bad_config));
+    CHECK(error.field() == "mm_projector_type");
+    CHECK(error.found() == bad);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/errors.hpp"
 #include "tests/support/reference_case.hpp"
 
 namespace {
@@ -67,14 +68,10 @@ TEST_CASE("a token outside of a window changes nothing in it") {
 
 TEST_CASE("grids that do not divide are refused, but not for attention to all") {
   Example bad{{2, 5, 4}, {1, 2, 2}, {}};
-  try {
-    bad.run();
-    FAIL("no error");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_argument);
-    CHECK(error.field() == "token grid");
-    CHECK(error.found() == "2x5x4, 40 tokens");
-  }
+  const Error error = thrown([&] { bad.run(); });
+  CHECK(error.code() == Errc::bad_argument);
+  CHECK(error.field() == "token grid");
+  CHECK(error.found() == "2x5x4, 40 tokens");
 }
 
 TEST_CASE("names and counts") {

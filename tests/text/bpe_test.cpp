@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/errors.hpp"
+
 namespace bpe_test {
 
 using namespace gov;
@@ -71,13 +73,9 @@ TEST_CASE("a pair that stands twice is reported") {
 
 TEST_CASE("a byte without a token is an error, not a gap") {
   const Bpe bpe = letters({});
-  try {
-    encode(bpe, "a!");
-    FAIL("accepted");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_prompt);
-    CHECK(error.found() == "byte 33");
-  }
+  const Error error = test::thrown([&] { encode(bpe, "a!"); });
+  CHECK(error.code() == Errc::bad_prompt);
+  CHECK(error.found() == "byte 33");
 }
 
 TEST_CASE("random merges: the heap does what the definition says") {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/errors.hpp"
+
 namespace char_symbols_test {
 
 using namespace gov;
@@ -66,13 +68,9 @@ TEST_CASE("symbols are linked for the merges") {
 
 TEST_CASE("a character that is nothing is an error that shows it") {
   const Vocabulary tokens = vocabulary({"a"});
-  try {
-    read(CharSymbols(), tokens, "aé");
-    FAIL("accepted");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_prompt);
-    CHECK(std::string_view(error.what()).find("é") != std::string_view::npos);
-  }
+  const Error error = test::thrown([&] { read(CharSymbols(), tokens, "aé"); });
+  CHECK(error.code() == Errc::bad_prompt);
+  CHECK(std::string_view(error.what()).find("é") != std::string_view::npos);
 }
 
 }  // namespace char_symbols_test

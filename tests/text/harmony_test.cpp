@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/support/chat_fixture.hpp"
+#include "tests/support/errors.hpp"
 
 namespace harmony_test {
 
@@ -100,16 +101,11 @@ TEST_CASE("images go where their places are") {
 
 TEST_CASE("conversations that make no sense are refused") {
   const auto code = [](const std::vector<Message>& messages) {
-    try {
-      render_harmony(tokenizer(), messages);
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return Errc::io_error;
+    return code_of([&] { render_harmony(tokenizer(), messages); });
   };
-  CHECK(code({message(Role::user, "x"), message(Role::system, "late")}) == Errc::bad_prompt);
-  CHECK(code({message(Role::user, "x"), message(Role::tool, "nobody called")}) == Errc::bad_prompt);
-  CHECK(code({{.role = Role::user, .content = {Content::image()}}}) == Errc::image_count_mismatch);
+  CHECK(code({message(Role::user, "x"), message(Role::system, "late")}) == "bad_prompt");
+  CHECK(code({message(Role::user, "x"), message(Role::tool, "nobody called")}) == "bad_prompt");
+  CHECK(code({{.role = Role::user, .content = {Content::image()}}}) == "image_count_mismatch");
   const std::vector<Message> plain = {message(Role::user, "x")};
   CHECK_THROWS_AS(render_harmony(fixture_tokenizer("qwen2"), plain), const Error&);  // no <|start|>
 }

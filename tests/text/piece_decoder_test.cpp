@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/errors.hpp"
+
 namespace piece_decoder_test {
 
 using namespace gov;
@@ -14,13 +16,9 @@ PieceDecoder read(std::string_view text) { return PieceDecoder::read(parse_json(
 
 void refused(std::string_view text, Errc code, std::string_view field) {
   CAPTURE(text);
-  try {
-    read(text);
-    FAIL_CHECK("accepted");
-  } catch (const Error& error) {
-    CHECK(error.code() == code);
-    CHECK(error.field() == field);
-  }
+  const Error error = test::thrown([&] { read(text); });
+  CHECK(error.code() == code);
+  CHECK(error.field() == field);
 }
 
 const std::string replace = R"({"type": "Replace", "pattern": {"String": "▁"}, "content": " "})";

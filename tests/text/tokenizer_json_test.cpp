@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gov/text/tokenizer.hpp"
+#include "tests/support/errors.hpp"
 #include "tests/support/tokenizer_fixture.hpp"
 
 namespace tokenizer_json_test {
@@ -40,16 +41,12 @@ struct Source {
 void refused(const Source& file, Errc code, std::string_view field, std::string_view said = "") {
   const std::string text = file.text();
   CAPTURE(text);
-  try {
-    Tokenizer::parse(text, "t.json");
-    FAIL_CHECK("accepted");
-  } catch (const Error& error) {
-    INFO(error.what());
-    CHECK(error.code() == code);
-    CHECK(error.file() == "t.json");
-    CHECK(error.field() == field);
-    CHECK(std::string_view(error.what()).find(said) != std::string_view::npos);
-  }
+  const Error error = test::thrown([&] { Tokenizer::parse(text, "t.json"); });
+  INFO(error.what());
+  CHECK(error.code() == code);
+  CHECK(error.file() == "t.json");
+  CHECK(error.field() == field);
+  CHECK(std::string_view(error.what()).find(said) != std::string_view::npos);
 }
 
 using Ids = std::vector<int>;

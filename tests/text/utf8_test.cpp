@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "tests/support/errors.hpp"
+
 using namespace gov;
 
 namespace {
@@ -47,14 +49,10 @@ TEST_CASE("valid and invalid text is told apart") {
   CHECK(find_invalid_utf8("123456789\xFF") == 9);
   CHECK(find_invalid_utf8("\u00e9\xE2\x82") == 2);
   CHECK_FALSE(is_valid_utf8("\xED\xA0\x80"));
-  try {
-    check_utf8("ab\xC0", "prompt");
-    FAIL("accepted");
-  } catch (const Error& error) {
-    CHECK(error.code() == Errc::bad_utf8);
-    CHECK(error.field() == "prompt");
-    CHECK(error.found() == "an invalid sequence at byte 2");
-  }
+  const Error error = test::thrown([&] { check_utf8("ab\xC0", "prompt"); });
+  CHECK(error.code() == Errc::bad_utf8);
+  CHECK(error.field() == "prompt");
+  CHECK(error.found() == "an invalid sequence at byte 2");
   check_utf8("fine", "prompt");
 }
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/errors.hpp"
+
 namespace {
 
 using namespace gov;
@@ -62,12 +64,7 @@ TEST_CASE("as many tokens as features, the markers among them") {
                              {.fast = 4, .slow = 1},
                              {.fast = -3},
                              {.fast = index_t{1} << 40}}) {
-    try {
-      expand_placeholders("<video>", counts);
-      FAIL("no error");
-    } catch (const Error& error) {
-      CHECK(error.code() == Errc::bad_prompt);
-    }
+    CHECK(test::thrown([&] { expand_placeholders("<video>", counts); }).code() == Errc::bad_prompt);
   }
   CHECK_THROWS_AS(expand_placeholders("<image>", {.fast = 4}), Error);
 }
