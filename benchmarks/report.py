@@ -5,6 +5,7 @@
     python3 benchmarks/report.py                      # an hour or more on two idle cores, 16 GB of memory
     python3 benchmarks/report.py --quick              # seconds: small sizes, to see that everything runs
     python3 benchmarks/report.py --from report.json   # only writes the tables and the picture again
+    python3 benchmarks/report.py --from report.json --only compile   # measures one part again
 
 Every row stands beside the limits of the machine that were measured in the same process. The picture shows the roofline with the
 kernels and modules on it, what share of its limit each reaches, and throughput against batch, context and prompt. It needs
@@ -85,39 +86,59 @@ def google(program, arguments, quick_filter):
     return rows
 
 
-def measure(arguments):
-    binaries = arguments.build / "bin"
-    report = {"date": datetime.date.today().isoformat(), "quick": arguments.quick, "machine": machine(),
-              "command": "python3 benchmarks/report.py" + (" --quick" if arguments.quick else "")}
+def model_rows(options, arguments):
+    extra = ["--threads", str(arguments.threads)] if arguments.threads else []
+    command = [arguments.build / "bin" / "gov", "bench", "--json", *options, *extra]
+    print("+ gov bench", *options, file=sys.stderr, flush=True)
+    result = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    if result.returncode != 0:  # too little memory, for one: the other rows are worth having
+        return {"options": options, "failed": True}
+    return {"options": options, **json.loads(result.stdout)}
+
+
+def compile_times(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "compile.json"
+        only = ["-DONLY=umbrella"] if arguments.quick else []
+        run(["cmake", f"-DCOMPILER={arguments.compiler}", f"-DJSON={path}", *only, "-P", HERE / "compile_time.cmake"],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": folder})
+        return json.loads(path.read_text())
+
+
+def pytorch():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "pytorch.json"
+        run([sys.executable, HERE / "compare_pytorch.py", "--json", path], stdout=subprocess.DEVNULL)
+        return json.loads(path.read_text())
+
+
+def measure(report, arguments, save):
+    """Fills the parts of the report that are asked for; each program's rows are saved as they come. One that fails is named, and
+    the others run."""
+    def keep(rows, key, call, *values):
+        try:
+            rows[key] = call(*values)
+        except (subprocess.CalledProcessError, OSError, ValueError) as error:
+            print(f"{key}: {error}\n{getattr(error, 'stderr', None) or ''}", file=sys.stderr, flush=True)
+            report["failed"].append(key)
+        save()
+
+    report["failed"] = []
     for part, programs in (("kernels", KERNELS), ("modules", MODULES)):
         if part in arguments.only:
-            wanted = {name: only for name, only in programs.items() if only or not arguments.quick}
-            report[part] = {name: google(binaries / name, arguments, only) for name, only in wanted.items()}
+            report[part] = {}
+            for name, only in programs.items():
+                if only or not arguments.quick:
+                    keep(report[part], name, google, arguments.build / "bin" / name, arguments, only)
     if "models" in arguments.only:
         report["models"] = []
         for options in arguments.model or (QUICK_MODELS if arguments.quick else MODELS):
-            extra = ["--threads", str(arguments.threads)] if arguments.threads else []
-            command = [binaries / "gov", "bench", "--json", *options, *extra]
-            result = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-            print("+ gov bench", *options, file=sys.stderr, flush=True)
-            if result.returncode != 0:  # too little memory, for one: the other rows are worth having
-                report["models"].append({"options": options, "failed": True})
-            else:
-                report["models"].append({"options": options, **json.loads(result.stdout)})
+            report["models"].append(model_rows(options, arguments))
+            save()
     if "compile" in arguments.only:
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "compile.json"
-            only = ["-DONLY=umbrella"] if arguments.quick else []
-            run(["cmake", f"-DCOMPILER={arguments.compiler}", f"-DJSON={path}", *only, "-P", HERE / "compile_time.cmake"],
-                stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": folder})
-            report["compile"] = json.loads(path.read_text())
+        keep(report, "compile", compile_times, arguments)
     if arguments.pytorch:
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "pytorch.json"
-            run([sys.executable, HERE / "compare_pytorch.py", "--json", path], stdout=subprocess.DEVNULL)
-            report["pytorch"] = json.loads(path.read_text())
-    report["peers"] = json.loads((HERE / "peers.json").read_text())
-    return report
+        keep(report, "pytorch", pytorch)
 
 
 def machine():
@@ -513,9 +534,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build" / "test", help="build folder (build/test)")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("."), help="folder for report.json, .md and .png (.)")
-    parser.add_argument("--from", dest="source", type=pathlib.Path, help="an earlier report.json: measure nothing")
+    parser.add_argument("--from", dest="source", type=pathlib.Path, help="an earlier report.json, of which only the parts that --only names are measured again")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(PARTS), help="of " + ",".join(PARTS))
+    parser.add_argument("--only", type=lambda text: text.split(","), help="of " + ",".join(PARTS) + " (all)")
     parser.add_argument("--model", action="append", type=str.split, metavar="OPTIONS",
                         help="options of gov bench, instead of the list in this file; may be given again")
     parser.add_argument("--threads", type=int, default=0, help="of modules and models (all)")
@@ -524,17 +545,27 @@ def main():
     parser.add_argument("--compiler", default="c++")
     parser.add_argument("--pytorch", action="store_true", help="run compare_pytorch.py too")
     arguments = parser.parse_args()
+    if arguments.only is None:
+        arguments.only = [] if arguments.source else list(PARTS)
     for part in arguments.only:
         if part not in PARTS:
             parser.error(f"--only: {part} is none of {', '.join(PARTS)}")
-    if not arguments.source and not (arguments.build / "bin").is_dir():
-        parser.error(f"--build: there is no {arguments.build / 'bin'}")
-    report = json.loads(arguments.source.read_text()) if arguments.source else measure(arguments)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    if not arguments.source:
-        (arguments.output / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.source:
+        report = json.loads(arguments.source.read_text())
+    else:
+        report = {"date": datetime.date.today().isoformat(), "quick": arguments.quick, "machine": machine(),
+                  "command": "python3 benchmarks/report.py" + (" --quick" if arguments.quick else ""),
+                  "peers": json.loads((HERE / "peers.json").read_text())}
+    if arguments.only or arguments.pytorch:
+        if not (arguments.build / "bin").is_dir():
+            parser.error(f"--build: there is no {arguments.build / 'bin'}")
+        path = arguments.output / "report.json"
+        measure(report, arguments, lambda: path.write_text(json.dumps(report, indent=1) + "\n"))
     write_tables(report, arguments.output / "report.md")
     draw(report, arguments.output / "report.png")
+    if report.get("failed"):
+        sys.exit("failed: " + ", ".join(report["failed"]))
 
 
 if __name__ == "__main__":
